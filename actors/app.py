@@ -1,0 +1,161 @@
+"""The declaration of an application: one value that says everything that is to run, validated before it starts.
+
+May import: our messages, the supervisor when it runs. Invariant: an `App` that exists is consistent: names are
+distinct, every grant names a member that may call and an enclave that exists.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from trollbridge.actors.intensity import Intensity
+from trollbridge.messages.errors import DeclarationError
+from trollbridge.messages.ids import BROKER, HANDLER, MemberId, Role, member_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+class ActorRef(msgspec.Struct, frozen=True):
+    """`package.module:Class`: by name, only its own process imports it."""
+
+    module: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> ActorRef:
+        """Return the reference that `text` is; raises `DeclarationError`."""
+        module, colon, name = text.partition(":")
+        if not colon or not name.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+            msg = f"{text!r} does not name an actor; write package.module:Class"
+            raise DeclarationError(msg)
+        return cls(module, name)
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return f"{self.module}:{self.name}"
+
+
+class Child:
+    """One actor of an application: which class, under which name, with which settings."""
+
+    __slots__ = ("actor", "member", "settings")
+
+    def __init__(self, actor: str | type, *, name: str = "", settings: Mapping[str, str] | None = None) -> None:
+        """Take a class or its name; `settings` reach its constructor as keywords. Raises `DeclarationError`."""
+        self.actor = ActorRef.parse(actor if isinstance(actor, str) else _name_of(actor))
+        self.member: MemberId = member_id(name or self.actor.name.lower())
+        self.settings = tuple(sorted((settings or {}).items()))
+        if any(type(part) is not str for pair in self.settings for part in pair):
+            msg = f"{self.member}: settings are strings"
+            raise DeclarationError(msg)
+
+
+def _name_of(actor: type) -> str:
+    if "." in actor.__qualname__:
+        msg = f"{actor.__qualname__} is not at the top of its module, so its process cannot import it"
+        raise DeclarationError(msg)
+    module = actor.__module__
+    if module == "__main__":
+        spec = getattr(sys.modules["__main__"], "__spec__", None)
+        if spec is None or spec.name == "__main__":
+            msg = f"{actor.__name__} is defined in a script; put it into a module of its own, and name that"
+            raise DeclarationError(msg)
+        module = spec.name
+    return f"{module}:{actor.__name__}"
+
+
+Declared: TypeAlias = "Child | str | type"
+Caller: TypeAlias = "str | type"
+Granted: TypeAlias = "str | Callable[..., object]"
+
+
+def _child(declared: Declared) -> Child:
+    return declared if isinstance(declared, Child) else Child(declared)
+
+
+class App:
+    """An application: a UI, its enclaves, its extensions, and who may call what: by default nobody anything."""
+
+    def __init__(
+        self,
+        *,
+        ui: Declared,
+        enclaves: Sequence[Declared] = (),
+        extensions: Sequence[Declared] = (),
+        grants: Mapping[Caller, Sequence[Granted]] | None = None,
+        intensity: Intensity | None = None,
+    ) -> None:
+        """Take the declaration; raises `DeclarationError`, saying what to change, before anything starts.
+
+        `grants` maps a caller (its name or class) to handlers: `"vault.sign"`, or `Vault.sign` where the class may be
+        imported.
+        """
+        self.ui = _child(ui)
+        self.enclaves = tuple(_child(each) for each in enclaves)
+        self.extensions = tuple(_child(each) for each in extensions)
+        self.intensity = intensity or Intensity()
+        self._check_names()
+        self.grants = self._resolve(grants or {})
+
+    def run(self) -> int:
+        """Run the application until its UI ends; return the exit code. The log goes to standard error."""
+        from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # declaring an application starts nothing
+
+        return Supervisor(self).run()
+
+    @property
+    def children(self) -> tuple[tuple[Child, Role], ...]:
+        """Everyone but the broker, in the order in which they start."""
+        return (
+            *((each, Role.ENCLAVE) for each in self.enclaves),
+            (self.ui, Role.UI),
+            *((each, Role.EXTENSION) for each in self.extensions),
+        )
+
+    def _check_names(self) -> None:
+        names = [child.member for child, _ in self.children]
+        twice = sorted({name for name in names if names.count(name) > 1} | ({BROKER} & set(names)))
+        if twice:
+            msg = f"the name {twice[0]} is taken; give each actor its own with Child(…, name=…)"
+            raise DeclarationError(msg)
+
+    def _resolve(self, grants: Mapping[Caller, Sequence[Granted]]) -> dict[MemberId, frozenset[str]]:
+        callers = {child.member: child for child in (self.ui, *self.extensions)}
+        enclaves = {child.member: child for child in self.enclaves}
+        found: dict[MemberId, frozenset[str]] = dict.fromkeys(callers, frozenset())
+        for caller, handlers in grants.items():
+            member = _find(caller, callers)
+            if member is None:
+                msg = f"grants name the caller {_shown(caller)}, but there are {', '.join(sorted(callers))}"
+                raise DeclarationError(msg)
+            found[member] |= {_handler(handler, enclaves) for handler in handlers}
+        return found
+
+
+def _shown(declared: Caller | Granted) -> str:
+    return declared if isinstance(declared, str) else declared.__qualname__
+
+
+def _find(wanted: Caller, children: Mapping[MemberId, Child]) -> MemberId | None:
+    if isinstance(wanted, str) and ":" not in wanted:
+        return MemberId(wanted) if wanted in children else None
+    text = wanted if isinstance(wanted, str) else _name_of(wanted)
+    return next((member for member, child in children.items() if str(child.actor) == text), None)
+
+
+def _handler(granted: Granted, enclaves: Mapping[MemberId, Child]) -> str:
+    if isinstance(granted, str):
+        owner, _, method = granted.rpartition(".")
+    else:
+        scope, _, method = granted.__qualname__.rpartition(".")
+        owner = f"{granted.__module__}:{scope}"
+    member = _find(owner, enclaves)
+    if member is None or not HANDLER.fullmatch(method):
+        known = ", ".join(sorted(enclaves)) or "(there is no enclave)"
+        msg = f"grants name the handler {_shown(granted)}, but its enclave is none of {known}"
+        raise DeclarationError(msg)
+    return f"{member}.{method}"

@@ -1,0 +1,266 @@
+"""The broker's process: sockets around the pure core in `routing`; one thread, no blocking send, no session key.
+
+May import: our messages, the other actors modules. Invariant: a record counts only if the kernel says that the
+spawned process sent it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Final
+
+from trollbridge.actors import sockets
+from trollbridge.actors.endpoint import Endpoint, LinkLost
+from trollbridge.actors.routing import Port, Routing
+from trollbridge.messages import control
+from trollbridge.messages.control import NoticeKind
+from trollbridge.messages.envelope import Kind, prologue
+from trollbridge.messages.errors import ProtocolError
+from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role, member_id
+from trollbridge.messages.noise import Responder
+from trollbridge.messages.record import LARGEST_RECORD, Item, Link, Routed
+
+if TYPE_CHECKING:
+    from trollbridge.actors.channel import Channel
+
+    Control = Channel[control.FromChild, control.ToChild]
+
+MOST_QUEUED: Final = 64 * 1024 * 1024
+"""Bytes of bodies that may wait for one member; honest senders, bound by credit, stay far below."""
+
+MOST_AT_ONCE: Final = 16
+"""Records of one member that are taken before the others have their turn."""
+
+
+class _Joined:
+    """A member's link, from its join token on."""
+
+    __slots__ = ("backlog", "end", "endpoint", "pid", "port", "responder", "writing")
+
+    def __init__(self, end: socket.socket, pid: int, port: Port, responder: Responder) -> None:
+        self.end = end
+        self.pid = pid
+        self.port = port
+        self.responder: Responder | None = responder
+        self.endpoint: Endpoint | None = None
+        self.backlog: list[tuple[Item, bytes]] = []
+        self.writing = False
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class Broker:
+    """Routes envelopes and issues UIDs for one epoch, then ends with its process."""
+
+    def __init__(self, channel: Control) -> None:
+        """Take the control channel."""
+        self._control = channel
+        self._epoll = select.epoll()
+        self._epoll.register(channel.fileno(), select.EPOLLIN)
+        self._links: dict[int, _Joined] = {}
+        self._members: dict[MemberId, _Joined] = {}
+        self._dirty: dict[_Joined, None] = {}
+        self._buffer = bytearray(LARGEST_RECORD)
+        self._routing = Routing(self, _now)
+        self._epoch = Epoch(0)
+        self._expected = 0
+        self._ready = False
+
+    # What the pure core asks for.
+
+    def send(self, member: MemberId, item: Item, body: bytes = b"") -> None:
+        """Queue an item for a member."""
+        joined = self._members.get(member)
+        if joined is None:
+            return
+        endpoint = joined.endpoint
+        if endpoint is None:
+            joined.backlog.append((item, body))
+            return
+        endpoint.put(item, body)
+        self._dirty[joined] = None
+        if endpoint.queued > MOST_QUEUED:
+            self.remove(member, "it does not take what is sent to it")
+
+    def notice(self, kind: NoticeKind, about: MemberId, why: str, detail: str = "") -> None:
+        """Tell the supervisor."""
+        self._control.send(control.Notice(kind, about, why, detail))
+
+    def remove(self, member: MemberId, why: str) -> None:
+        """Cut a member's link and say so; the supervisor sees to its process."""
+        if self._cut(member):
+            self.notice(NoticeKind.MEMBER_REMOVED, member, why)
+
+    def _cut(self, member: MemberId) -> bool:
+        joined = self._members.pop(member, None)
+        if joined is None:
+            return False
+        self._epoll.unregister(joined.end.fileno())
+        del self._links[joined.end.fileno()]
+        self._dirty.pop(joined, None)
+        self._routing.close(member)
+        joined.end.close()
+        return True
+
+    # The loop.
+
+    def run(self) -> None:
+        """Serve until the supervisor ends it."""
+        self._control.send(control.Hello())
+        control_fd = self._control.fileno()
+        while True:
+            for descriptor, events in self._epoll.poll():
+                if descriptor == control_fd:
+                    if not self._take_control():
+                        return
+                    continue
+                joined = self._links.get(descriptor)
+                if joined is None:
+                    continue
+                if events & select.EPOLLOUT:
+                    self._dirty[joined] = None
+                if events & ~select.EPOLLOUT:
+                    self._take_records(joined)
+            while self._dirty:
+                self._flush()
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        for joined in dirty:
+            endpoint = joined.endpoint
+            if endpoint is None or joined.port.member not in self._members:
+                continue
+            try:
+                done = endpoint.flush()
+            except LinkLost:
+                self._lost(joined)
+                continue
+            if done is joined.writing:
+                joined.writing = not done
+                interest = select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT
+                self._epoll.modify(joined.end.fileno(), interest)
+
+    def _lost(self, joined: _Joined) -> None:
+        if self._cut(joined.port.member):
+            self.notice(NoticeKind.LINK_LOST, joined.port.member, "its end of the link is closed")
+
+    def _take_records(self, joined: _Joined) -> None:
+        """Take what a member sent; where one record held several items, more records are likely to wait."""
+        for _ in range(MOST_AT_ONCE):
+            if self._take_record(joined) <= 1:
+                return
+
+    def _take_record(self, joined: _Joined) -> int:
+        """Take one record, if there is one; return how many items it had."""
+        member = joined.port.member
+        try:
+            found = self._next_record(joined)
+        except ProtocolError as error:
+            self._routing.strike(member, NoticeKind.RECORD_REFUSED, type(error).__name__)
+            return 0
+        take = self._routing.take
+        for item, body in found:
+            if member not in self._members:
+                return 0
+            take(member, item, body)
+        if not self._ready:
+            self._report_ready()
+        return len(found)
+
+    def _next_record(self, joined: _Joined) -> list[tuple[Item, bytes]]:
+        try:
+            length, pid = sockets.receive_from(joined.end, self._buffer)
+        except BlockingIOError:
+            return []
+        except OSError:
+            length = pid = 0
+        if not length:
+            self._lost(joined)
+        elif pid != joined.pid:
+            self._routing.strike(
+                joined.port.member, NoticeKind.SENDER_REFUSED, "another process spoke on its descriptor"
+            )
+        elif joined.endpoint is None:
+            self._found(joined, bytes(self._buffer[:length]))
+        else:
+            return joined.endpoint.open(memoryview(self._buffer)[:length])
+        return []
+
+    def _found(self, joined: _Joined, message: bytes) -> None:
+        responder, joined.responder = joined.responder, None
+        member = joined.port.member
+        if responder is None:
+            self.remove(member, "a second hello")
+            return
+        try:
+            answer, split = responder.accept(message)
+            joined.end.send(answer, socket.MSG_DONTWAIT)
+        except (ProtocolError, OSError):
+            self.notice(NoticeKind.JOIN_REFUSED, member, "it did not prove its join token")
+            self.remove(member, "its join was refused")
+            return
+        joined.endpoint = Endpoint(joined.end, Link(split))
+        joined.endpoint.on_sent = self._sent
+        for item, body in joined.backlog:
+            self.send(member, item, body)
+        joined.backlog = []
+        self._report_ready()
+
+    def _sent(self, items: list[Item]) -> None:
+        parts: dict[tuple[MemberId, MemberId], int] = {}
+        for item in items:
+            if type(item) is Routed and item.kind == Kind.PART:
+                pair = MemberId(item.sender), MemberId(item.receiver)
+                parts[pair] = parts.get(pair, 0) + 1
+        for (sender, receiver), count in parts.items():
+            self._routing.part_left(sender, receiver, count)
+
+    def _report_ready(self) -> None:
+        joined = [each for each in self._members.values() if each.endpoint is not None]
+        if not self._ready and len(joined) == self._expected and self._routing.published:
+            self._ready = True
+            self._control.send(control.Ready(self._epoch, b""))
+
+    # Control.
+
+    def _take_control(self) -> bool:
+        try:
+            message, descriptors = self._control.receive()
+        except LinkLost:
+            return False
+        match message:
+            case control.OpenLink():
+                self._open_link(message, descriptors)
+            case control.Join(epoch):
+                self._epoch = Epoch(epoch)
+                self._expected = len(self._members)
+                for descriptor in self._links:  # not before: a member must be known before anyone writes to it
+                    self._epoll.register(descriptor, select.EPOLLIN)
+                self._report_ready()
+            case control.Seal():
+                self._routing.sealed = True
+            case control.Ping(number):
+                self._control.send(control.Pong(number))
+            case control.Dismantle() | control.Stop():
+                return False
+            case _:
+                raise ProtocolError
+        return True
+
+    def _open_link(self, message: control.OpenLink, descriptors: list[int]) -> None:
+        [descriptor] = descriptors
+        role, member = Role(message.role), member_id(message.member)
+        if self._routing.sealed is not (role is Role.EXTENSION) or member in self._members:
+            raise ProtocolError
+        end = socket.socket(fileno=descriptor)
+        port = Port(member, role, frozenset(message.handlers), frozenset(MemberId(peer) for peer in message.peers))
+        words = prologue(Epoch(message.epoch), member, role, BROKER, Role.BROKER)
+        joined = _Joined(end, message.pid, port, Responder(message.token, words))
+        self._links[end.fileno()] = self._members[member] = joined
+        self._routing.open(port)
+        if self._epoch:
+            self._epoll.register(end.fileno(), select.EPOLLIN)

@@ -1,0 +1,197 @@
+"""The process of a UI or of an extension: its code runs in the main thread, a second thread minds the control channel.
+
+May import: our messages, the other actors modules. Invariants: the application's code starts only once the ring is
+sealed; when the ring falls, its promises are told and its keys dropped whatever that code is doing.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
+
+from trollbridge.actors import exits
+from trollbridge.actors.client import Client
+from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.joining import Joining
+from trollbridge.actors.places import place
+from trollbridge.messages import control
+from trollbridge.messages.control import FailureKind
+from trollbridge.messages.errors import DeclarationError, HandshakeFailed, ProtocolError, TrollbridgeError
+from trollbridge.messages.ids import MemberId, Role
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import msgspec
+
+    from trollbridge.actors.channel import Channel
+    from trollbridge.actors.membership import Membership
+
+    Control = Channel[control.FromChild, control.ToChild]
+
+
+LINGER: Final = 1
+"""Milliseconds after which calls that nobody waits for are sent, however few they are."""
+
+
+class CallerActor(abc.ABC):
+    """What runs in a UI's or an extension's process: it calls, and nobody calls it."""
+
+    vocabulary: ClassVar[tuple[type[msgspec.Struct], ...]] = ()
+    """Record types that results may be returned as; others get a generated class of the same shape."""
+
+    def __init__(self, **settings: str) -> None:
+        """Take the settings of the actor's declaration; without a constructor of its own, an actor takes none."""
+        if settings:
+            msg = f"{type(self).__name__} takes no settings, but its declaration has {', '.join(sorted(settings))}"
+            raise DeclarationError(msg)
+
+    @abc.abstractmethod
+    def run(self, client: Client) -> int | None:
+        """Do the work; the exit code is what is returned, 0 for None."""
+
+
+_MAIN: Final = threading.main_thread().ident or 0
+
+
+class _Minder:
+    """The control channel's thread."""
+
+    def __init__(self, boot: control.Boot, channel: Control, link: socket.socket, actor: type[CallerActor]) -> None:
+        self.client: Final = Client()
+        self.sealed: Final = threading.Event()
+        self.finished = False
+        self._member = MemberId(boot.member)
+        self._role = Role(boot.role)
+        self._channel = channel
+        self._link: socket.socket | None = link
+        self._vocabulary = {each.__name__: each for each in actor.vocabulary}
+        self._joined: Membership | None = None
+        self._epoch = 0
+        self._wake, self._nudged = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.client.nudge = self._nudge
+
+    def _nudge(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._nudged, b"\0")
+
+    def run(self) -> None:
+        """Mind the channel until the process ends."""
+        poll = select.poll()
+        poll.register(self._channel.fileno(), select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        nudged = False
+        try:
+            while True:
+                arrived = poll.poll(LINGER if nudged else None)
+                if nudged and not arrived:
+                    nudged = False
+                    self.client.flush_late()
+                for descriptor, _ in arrived:
+                    if descriptor == self._wake:
+                        os.read(self._wake, 4096)
+                        nudged = True
+                    else:
+                        self._take(*self._channel.receive())
+        except LinkLost:
+            self._end(1)
+        except (HandshakeFailed, ProtocolError) as error:
+            with contextlib.suppress(LinkLost):
+                self._channel.send(control.Failed(FailureKind.JOIN_FAILED, str(error)))
+            self._end(1)
+
+    def _take(self, message: control.ToChild, descriptors: list[int]) -> None:
+        match message:
+            case control.Join():
+                self._join(message, descriptors)
+            case control.Seal(members):
+                if self._joined is None:
+                    raise ProtocolError
+                self.client.attach(self._joined, members)
+                self._joined = None
+                self.sealed.set()
+            case control.Dismantle(_, died):
+                self.client.detach(died)
+                self._joined = None
+                self._channel.send(control.Dismantled(self._epoch))
+            case control.Ping(number):
+                self._channel.send(control.Pong(number))
+            case control.Stop():
+                self.client.detach()
+                if not self.sealed.is_set():
+                    self._end(0)
+                signal.pthread_kill(_MAIN, signal.SIGTERM)
+            case _:
+                raise ProtocolError
+
+    def _join(self, message: control.Join, descriptors: list[int]) -> None:
+        link, self._link = self._link, None
+        if descriptors:
+            link = socket.socket(fileno=descriptors[0])
+        if link is None or self._joined is not None or self.client.epoch is not None:
+            raise ProtocolError
+        self._epoch = message.epoch
+        try:
+            self._joined = Joining(self._member, self._role, self._vocabulary).join(link, message)
+        except HandshakeFailed as error:
+            link.close()
+            if not self.sealed.is_set():
+                raise
+            self._channel.send(
+                control.Failed(FailureKind.JOIN_FAILED, str(error))
+            )  # its work is kept for the next epoch
+            return
+        key = self._joined.ring_key
+        self._channel.send(control.Ready(message.epoch, b"" if key is None else key.fingerprint))
+
+    def _end(self, code: int) -> NoReturn:
+        self.client.detach()
+        os._exit(code)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def run(actor: type[CallerActor], boot: control.Boot, channel: Control, link: socket.socket) -> int:
+    """Run one caller: join, wait for the seal, then its code. Return the exit code."""
+    work = actor(**dict(boot.settings))
+    minder = _Minder(boot, channel, link, actor)
+    signal.signal(signal.SIGTERM, _leave)
+    channel.send(control.Hello())
+    threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
+    minder.sealed.wait()
+    try:
+        return work.run(minder.client) or 0
+    except TrollbridgeError as error:
+        _say(f"trollbridge: {boot.member}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        return exits.OUTPUT_CLOSED
+    except Exception as error:  # noqa: BLE001  # a person reads one line, not a traceback
+        _say(f"trollbridge: {boot.member} failed: {type(error).__name__}: {error} (at {place(error.__traceback__)})")
+        return exits.UI_CRASHED
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError):  # the interpreter would try again at exit, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  # the one line that a person sees

@@ -1,0 +1,121 @@
+"""The table of living processes: who runs, which descriptor is whose, who has to end by when.
+
+May import: our messages, `spawn`. Invariant: a process is in the table from its spawn until it is reaped, with the
+descriptors that the loop watches for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from typing import TYPE_CHECKING
+
+from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.spawn import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trollbridge.messages import control
+    from trollbridge.messages.ids import MemberId, Role
+
+
+class Children:
+    """Every process of one application."""
+
+    def __init__(self, epoll: select.epoll) -> None:
+        """Take what the supervisor's loop waits on."""
+        self._epoll = epoll
+        self._by_member: dict[MemberId, Process] = {}
+        self._by_fd: dict[int, Process] = {}
+        self._incarnations: dict[MemberId, int] = {}
+        self._limits: dict[Process, float] = {}
+
+    def __iter__(self) -> Iterator[Process]:
+        """Go over the processes that live, in the order in which they were started."""
+        return iter(tuple(self._by_member.values()))
+
+    def __len__(self) -> int:
+        """Return how many live."""
+        return len(self._by_member)
+
+    def get(self, member: str) -> Process | None:
+        """Return the process of a member, if it lives."""
+        return self._by_member.get(member)  # type: ignore[call-overload,no-any-return]  # any name may be asked for
+
+    def at(self, descriptor: int) -> Process | None:
+        """Return whose descriptor it is."""
+        return self._by_fd.get(descriptor)
+
+    def start(self, member: MemberId, role: Role) -> Process:
+        """Spawn a process for a member that has none; raises `OSError` if the system cannot."""
+        number = self._incarnations[member] = self._incarnations.get(member, 0) + 1
+        process = Process(member, role, number)
+        self._by_member[member] = process
+        for descriptor in (process.pidfd, process.channel.fileno()):
+            self._by_fd[descriptor] = process
+            self._epoll.register(descriptor, select.EPOLLIN)
+        return process
+
+    def tell(self, process: Process, message: control.ToChild, *descriptors: int) -> None:
+        """Send a control message; kill a process that is gone or takes nothing, so that its pidfd tells."""
+        try:
+            process.channel.send(message, *descriptors)
+        except LinkLost:
+            process.kill()
+
+    def silent(self, process: Process) -> None:
+        """Stop listening to a process that has closed its control channel."""
+        descriptor = process.channel.fileno()
+        if self._by_fd.pop(descriptor, None) is not None:
+            self._epoll.unregister(descriptor)
+
+    def talks(self, process: Process) -> bool:
+        """Return whether its control channel is still listened to."""
+        return process.channel.fileno() in self._by_fd
+
+    def reap(self, process: Process) -> int | None:
+        """Take a process that has ended out of the table; return its exit status, None if it lives."""
+        self_fds = (process.pidfd, process.channel.fileno())
+        status = process.reap()
+        if status is not None:
+            for descriptor in self_fds:
+                self._by_fd.pop(descriptor, None)
+            del self._by_member[process.member]
+            self._limits.pop(process, None)
+        return status
+
+    # Ends by a time.
+
+    def expect_end(self, process: Process, seconds: float) -> None:
+        """Give a process this long to end, or to let go of the fallen ring; an earlier limit stays."""
+        limit = time.monotonic() + seconds
+        self._limits[process] = min(limit, self._limits.get(process, limit))
+
+    def excuse(self, process: Process) -> None:
+        """Take the limit back."""
+        self._limits.pop(process, None)
+
+    @property
+    def next_limit(self) -> float | None:
+        """The monotonic time at which the first limit passes."""
+        return min(self._limits.values(), default=None)
+
+    def overdue(self, now: float) -> list[Process]:
+        """Take and return the processes whose limit has passed."""
+        late = [process for process, limit in self._limits.items() if now >= limit]
+        for process in late:
+            del self._limits[process]
+        return late
+
+    def end_all(self) -> None:
+        """Kill and reap whoever is left, the last started first."""
+        left = tuple(reversed(tuple(self)))
+        for process in left:
+            process.kill()
+        for process in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
+            self.reap(process)

@@ -1,0 +1,319 @@
+"""The client: calls handlers of enclaves and brings their replies, from any thread, across epochs.
+
+May import: our messages, the other actors modules. Invariants: one thread at a time reads the link, and it is one
+that waits for a reply; a promise is resolved outside the lock; when the ring falls every promise resolves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from trollbridge.actors import sockets
+from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.membership import Membership, Pending, Route, Settled
+from trollbridge.actors.promise import Promise
+from trollbridge.messages.errors import (
+    DeadlineExceeded,
+    NoSuchHandler,
+    NotGranted,
+    Outcome,
+    ProtocolError,
+    Quarantined,
+    RingDismantled,
+)
+from trollbridge.messages.record import LARGEST_RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from trollbridge.actors.membership import Progress
+    from trollbridge.messages.control import MemberRecord
+    from trollbridge.messages.ids import HandlerName
+
+MOST_UNSENT: Final = 32
+"""Calls that may share a record before it is sent without waiting for more."""
+GLANCE: Final = 0.1
+"""Seconds that a read of the link blocks at most, before the waiting thread looks at the clock."""
+DEADLY: Final = 2
+"""Crashes of its enclave that a call may be outstanding at."""
+
+
+class Client:
+    """What the bridge stands on: one for a process, whatever the epoch."""
+
+    def __init__(self) -> None:
+        """Start without a ring."""
+        self._lock = threading.Lock()
+        self._pumping = threading.Lock()
+        self._turn = threading.Condition()
+        self._followers = 0
+        self._membership: Membership | None = None
+        self._buffer = bytearray(LARGEST_RECORD)
+        self._sealed = threading.Event()
+        self._gone = threading.Event()
+        self._suspects: dict[bytes, int] = {}
+        self._watchers: set[Callable[[], None]] = set()
+        self._nudged = False
+        self.members: tuple[MemberRecord, ...] = ()
+        self.nudge: Callable[[], None] = lambda: None
+        """Asks for a flush soon, for calls that nobody waits for yet."""
+
+    # The ring comes and goes.
+
+    def attach(self, membership: Membership, members: tuple[MemberRecord, ...]) -> None:
+        """Take part in an epoch, now that its ring is sealed."""
+        end = membership.endpoint.socket
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(GLANCE * 1e6)))
+        with self._lock:
+            self._membership = membership
+            self.members = members
+        self._gone.clear()
+        self._sealed.set()
+
+    def detach(self, died: str = "") -> None:
+        """Leave the epoch: forget its keys and tell every outstanding call what is known of it."""
+        self._sealed.clear()
+        with self._lock:
+            membership, self._membership = self._membership, None
+            if membership is None:
+                return
+            sockets.cut(membership.endpoint.socket)
+            settled, blamed = membership.drop(died)
+            if blamed is not None:
+                digest = blamed.digest()
+                self._suspects[digest] = self._suspects.get(digest, 0) + 1
+        self._settle(settled)
+        self._gone.set()
+        for leave in tuple(self._watchers):
+            leave()
+        with self._pumping:  # whoever reads the old link has let go of it now
+            membership.endpoint.socket.close()
+
+    def wait_sealed(self, timeout: float | None = None) -> bool:
+        """Wait until a ring is sealed, at most `timeout` seconds; return whether one is."""
+        return self._sealed.wait(timeout)
+
+    def wait_dismantled(self, epoch: int, timeout: float | None = None) -> bool:
+        """Wait until the ring of `epoch` has fallen, at most `timeout` seconds; return whether it has."""
+        membership = self._membership
+        return membership is None or membership.epoch != epoch or self._gone.wait(timeout)
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch of the sealed ring, or None while there is none."""
+        membership = self._membership
+        return None if membership is None else membership.epoch
+
+    def routes(self) -> Mapping[HandlerName, Route]:
+        """Return the handlers that may be called in this epoch; none while there is no ring."""
+        membership = self._membership
+        return {} if membership is None else membership.routes
+
+    # Calls.
+
+    def call(
+        self,
+        name: HandlerName,
+        positional: tuple[object, ...],
+        named: Mapping[str, object],
+        *,
+        within: float | None = None,
+        progress: Progress | None = None,
+    ) -> Promise[Any]:
+        """Call a handler and return the promise of its result.
+
+        `within` seconds after which nobody needs the result; `progress(sent, total)` in bytes, for long arguments.
+        Raises `NotGranted`, `NoSuchHandler`, `InvalidArguments`, `TooLarge`, `Quarantined` or `RingDismantled` at
+        once, before anything is sent.
+        """
+        membership = self._membership
+        if membership is None:
+            raise RingDismantled(outcome=Outcome.NOT_STARTED)
+        route = membership.routes.get(name)
+        if route is None:
+            raise _absent(membership, name)
+        content = route.content(positional, named)
+        until = None if within is None else time.monotonic() + within
+        promise: Promise[Any] = Promise(self, until)
+        pending = Pending(promise, route, content, 0 if until is None else int(until * 1e6), progress)
+        if self._suspects and self._suspects.get(pending.digest(), 0) >= DEADLY:
+            raise Quarantined
+        with self._lock:
+            if self._membership is not membership:
+                raise RingDismantled(outcome=Outcome.NOT_STARTED)
+            alone = not membership.pending
+            membership.call(pending)
+            ready = membership.endpoint.ready
+            if alone or ready >= MOST_UNSENT:
+                self._flush(membership)
+            elif not self._nudged:
+                self._nudged = True
+                self.nudge()
+        return promise
+
+    def _flush(self, membership: Membership) -> bool:
+        try:
+            return membership.endpoint.flush()
+        except LinkLost:
+            return True  # the supervisor knows: the ring is about to fall, and every promise with it
+
+    def flush(self) -> bool:
+        """Send what waits to be sent; return whether nothing is left."""
+        with self._lock:
+            return self._membership is None or self._flush(self._membership)
+
+    def flush_late(self) -> None:
+        """Send what nobody has sent since the nudge."""
+        self._nudged = False
+        self.flush()
+
+    def poll(self) -> bool:
+        """Take what has arrived, without waiting, unless another thread does so; return whether the link lives."""
+        membership = self._membership
+        if membership is None:
+            return False
+        if not self._pumping.acquire(blocking=False):
+            return True
+        try:
+            return self._read(membership, socket.MSG_DONTWAIT)
+        finally:
+            self._pumping.release()
+            self._pass_on()
+
+    def tap(self, leave: Callable[[], None]) -> int | None:
+        """Return a descriptor of its own on the link, to watch for arrivals; `leave` is called when the ring falls."""
+        with self._lock:
+            if self._membership is None:
+                return None
+            self._watchers.add(leave)
+            return os.dup(self._membership.endpoint.socket.fileno())
+
+    def untap(self, leave: Callable[[], None]) -> None:
+        """Take `tap` back."""
+        self._watchers.discard(leave)
+
+    # Waiting.
+
+    def wait(self, promise: Promise[Any], until: float | None) -> None:
+        """Read the link, or let another thread do so, until the promise is done or the time has come."""
+        while not promise.done:
+            now = time.monotonic()
+            limits = [each for each in (until, promise.deadline) if each is not None]
+            limit = min(limits) if limits else None
+            if limit is not None and now >= limit:
+                if promise.deadline is not None and now >= promise.deadline:
+                    promise.resolve(error=DeadlineExceeded())
+                return
+            if self._pumping.acquire(blocking=False):
+                try:
+                    self._pump(promise, limit)
+                finally:
+                    self._pumping.release()
+                    self._pass_on()
+            else:
+                self._follow(promise, None if limit is None else limit - now)
+
+    def _follow(self, promise: Promise[Any], timeout: float | None) -> None:
+        with self._turn:
+            self._followers += 1
+            try:
+                self._turn.wait_for(lambda: promise.done or not self._pumping.locked(), timeout)
+            finally:
+                self._followers -= 1
+
+    def _pass_on(self) -> None:
+        if self._followers:
+            with self._turn:
+                self._turn.notify_all()
+
+    def _pump(self, promise: Promise[Any], limit: float | None) -> None:
+        drained = False
+        while not promise.done:
+            membership = self._membership
+            if membership is None:
+                return
+            if not drained and len(membership.pending) > 1:
+                self._read(membership, socket.MSG_DONTWAIT)  # what is ready to go may wait for more as replies come
+                drained = True
+                continue
+            drained = False
+            with self._lock:
+                flushed = self._flush(membership)
+            left = None if limit is None else limit - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            if not flushed or (left is not None and left < GLANCE):
+                wanted = select.POLLIN if flushed else select.POLLIN | select.POLLOUT
+                poll = select.poll()
+                poll.register(membership.endpoint.socket, wanted)
+                poll.poll(1e3 * (GLANCE if left is None else min(left, GLANCE)))
+                self._read(membership, socket.MSG_DONTWAIT)
+            else:
+                self._read(membership, 0)
+
+    def _read(self, membership: Membership, flags: int) -> bool:
+        """Take one record, if there is one; return whether the link lives."""
+        end = membership.endpoint.socket
+        try:
+            length = end.recv_into(self._buffer, 0, flags)
+        except BlockingIOError:
+            return True
+        except OSError:
+            length = 0
+        if not length:
+            self._lost(membership)
+            return False
+        settled: list[Settled] = []
+        with self._lock:
+            if self._membership is not membership:
+                return False
+            try:
+                items = membership.endpoint.open(memoryview(self._buffer)[:length])
+            except ProtocolError:
+                return True
+            for item, body in items:
+                with contextlib.suppress(ProtocolError, KeyError):
+                    done = membership.take(item, body)
+                    if done is not None:
+                        settled.append(done)
+        self._settle(settled)
+        return True
+
+    def _lost(self, membership: Membership) -> None:
+        """Wait a moment for the control channel's word: it tells all promises, this thread's too."""
+        if self._membership is membership:
+            self._gone.wait(GLANCE)
+
+    def _settle(self, settled: list[Settled]) -> None:
+        for each in settled:
+            each.promise.resolve(each.value, each.error)
+        self._pass_on()
+
+    def cancel(self, promise: Promise[Any]) -> None:
+        """Forget a call that has not been sent."""
+        with self._lock:
+            if self._membership is not None:
+                self._membership.forget(promise)
+
+    def watch(self, promise: Promise[Any]) -> None:
+        """Keep the link read by the running asyncio loop until the promise is done."""
+        from trollbridge.actors.looping import watch  # noqa: PLC0415  # asyncio costs 30 ms: only those who await pay for it
+
+        watch(self, promise)
+
+
+def _absent(membership: Membership, name: HandlerName) -> NotGranted | NoSuchHandler:
+    member, _, method = name.partition(".")
+    for known, peer in membership.peers.items():
+        if known == member and method in peer.withheld:
+            return NotGranted(f"{name} is not granted to this member; add it to App(grants=…)")
+    return NoSuchHandler(
+        f"{name} is not exported, or not to this member; there is {', '.join(sorted(membership.routes)) or 'nothing'}"
+    )

@@ -1,0 +1,137 @@
+"""A process's end of a link: what is ready goes out as one sealed record; nothing here ever blocks in a send.
+
+May import: our messages, `sockets`. Invariant: records leave in the order in which they were sealed; a record that
+the kernel did not take waits, and everything behind it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from trollbridge.messages.errors import HandshakeFailed, TrollbridgeError
+from trollbridge.messages.noise import Initiator
+from trollbridge.messages.record import MOST_BODIES, Item, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HANDSHAKE_SIZE: Final = 4096
+MOST_ITEMS: Final = 256
+JOINED_UP: Final = 32 * 1024
+"""Bytes up to which buffers are joined before sending: cheaper than a scatter list."""
+
+
+class LinkLost(TrollbridgeError):
+    """The other end of the link is gone."""
+
+
+def found_link(end: socket.socket, token: bytes, prologue: bytes, timeout: float) -> Link:
+    """Join over `end` as the initiator; raises `HandshakeFailed` if the broker does not prove the token in time."""
+    end.settimeout(timeout)
+    try:
+        first, waiting = Initiator(token, prologue).message_1()
+        end.send(first)
+        return Link(waiting.finish(end.recv(HANDSHAKE_SIZE)))
+    except OSError:
+        raise HandshakeFailed from None
+    finally:
+        end.settimeout(None)
+
+
+class _Batch:
+    """What makes one record: items and bodies, and once it is sealed the buffers to send."""
+
+    __slots__ = ("buffers", "items", "sealed", "size")
+
+    def __init__(self, items: list[Item], bodies: list[bytes], size: int) -> None:
+        self.items = items
+        self.buffers = bodies
+        self.size = size
+        self.sealed = False
+
+
+class Endpoint:
+    """One end of a founded link."""
+
+    __slots__ = ("_bodies", "_items", "_link", "_size", "_waiting", "on_sent", "queued", "socket")
+
+    def __init__(self, end: socket.socket, link: Link) -> None:
+        """Take the connected socket and the link that was founded over it."""
+        self.socket: Final = end
+        self.queued = 0
+        """Bytes of bodies that have not left this process."""
+        self.on_sent: Callable[[list[Item]], None] | None = None
+        """Called with the items of each record that the kernel has taken."""
+        self._link = link
+        self._items: list[Item] = []
+        self._bodies: list[bytes] = []
+        self._size = 0
+        self._waiting: deque[_Batch] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything has left this process."""
+        return not self._items and not self._waiting
+
+    @property
+    def ready(self) -> int:
+        """Items that wait for the next flush."""
+        return len(self._items)
+
+    def put(self, item: Item, body: bytes = b"") -> None:
+        """Add an item to what goes out with the next flush."""
+        self._items.append(item)
+        size = len(body)
+        if size:
+            self._bodies.append(body)
+            self.queued += size
+            self._size += size
+        if self._size >= MOST_BODIES or len(self._items) >= MOST_ITEMS:
+            self._close_batch()
+
+    def _close_batch(self) -> None:
+        if self._items:
+            self._waiting.append(_Batch(self._items, self._bodies, self._size))
+            self._items, self._bodies, self._size = [], [], 0
+
+    def flush(self) -> bool:
+        """Send what is ready, as far as the kernel takes it; return whether nothing is left. Raises `LinkLost`."""
+        self._close_batch()
+        waiting = self._waiting
+        while waiting:
+            batch = waiting[0]
+            if not batch.sealed:  # sealing counts, so it is done once and the record kept
+                batch.buffers.insert(0, self._link.seal(batch.items))
+                batch.sealed = True
+            try:
+                if batch.size <= JOINED_UP:
+                    self.socket.send(b"".join(batch.buffers), socket.MSG_DONTWAIT)
+                else:
+                    self.socket.sendmsg(batch.buffers, (), socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                raise LinkLost from None
+            waiting.popleft()
+            self.queued -= batch.size
+            if self.on_sent is not None:
+                self.on_sent(batch.items)
+        return True
+
+    def open(self, record: memoryview) -> list[tuple[Item, bytes]]:
+        """Return the items of a record that arrived; raises `ProtocolError` for a bad one."""
+        return self._link.open(record)
+
+    def receive(self, buffer: bytearray, flags: int = 0) -> list[tuple[Item, bytes]]:
+        """Take the next record through `buffer`; raises `LinkLost` at the end, `BlockingIOError` if there is none."""
+        try:
+            length = self.socket.recv_into(buffer, 0, flags)
+        except BlockingIOError:
+            raise
+        except OSError:
+            raise LinkLost from None
+        if not length:
+            raise LinkLost
+        return self._link.open(memoryview(buffer)[:length])

@@ -1,0 +1,85 @@
+"""Heartbeats: finds a process that is stopped or hung, and tells it from one that works on something long.
+
+May import: our messages, `spawn`'s process for its numbers. Invariant: a process that uses the processor is not
+called hung before `LONGEST`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from trollbridge.actors.endpoint import LinkLost
+from trollbridge.messages import control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from trollbridge.actors.spawn import Process
+
+INTERVAL: Final = 1.0
+"""Seconds between beats."""
+STOPPED: Final = 2
+"""Beats without an answer after which a stopped process is given up."""
+SILENT: Final = 10
+"""Beats without an answer or processor time after which a process is given up."""
+LONGEST: Final = 900
+"""Beats without an answer after which a busy process is given up too."""
+
+
+class _Pulse:
+    __slots__ = ("busy_at", "cpu", "missed", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.missed = 0
+        self.busy_at = 0
+        self.cpu = 0
+
+
+class Heartbeat:
+    """The pulses of all children."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._pulses: dict[int, _Pulse] = {}
+        self.due: float | None = 0.0
+        """The monotonic time of the next beat."""
+
+    def heard(self, pid: int, number: int) -> None:
+        """Note an answer."""
+        pulse = self._pulses.get(pid)
+        if pulse is not None and number == pulse.number:
+            pulse.missed = pulse.busy_at = 0
+
+    def forget(self, pid: int) -> None:
+        """Forget a process that has ended."""
+        self._pulses.pop(pid, None)
+
+    def beat(self, now: float, processes: Iterable[Process]) -> Iterator[tuple[Process, str]]:
+        """Ask whoever has answered the last time; yield those that are stopped or hung, with the reason."""
+        if self.due is not None and now < self.due:
+            return
+        self.due = now + INTERVAL
+        for process in tuple(processes):
+            pulse = self._pulses.setdefault(process.pid, _Pulse())
+            if pulse.missed == 0:
+                pulse.number += 1
+                with contextlib.suppress(LinkLost):
+                    process.channel.send(control.Ping(pulse.number))
+            else:
+                why = _verdict(process, pulse)
+                if why:
+                    yield process, why
+            pulse.missed += 1
+
+
+def _verdict(process: Process, pulse: _Pulse) -> str:
+    if pulse.missed >= STOPPED and process.stopped():
+        return "it is stopped by a signal"
+    cpu = process.cpu()
+    if cpu != pulse.cpu:
+        pulse.cpu, pulse.busy_at = cpu, pulse.missed
+    if pulse.missed - pulse.busy_at >= SILENT:
+        return "it neither answers nor works"
+    return "it has not answered for too long" if pulse.missed >= LONGEST else ""

@@ -1,0 +1,64 @@
+"""The supervisor's log: one typed JSON line for each transition. Operators read it, tests assert on it.
+
+May import: `msgspec`, the standard library. Invariant: no field is free-form: names, numbers and fixed sentences, so
+that nothing a user or a message said can slip in.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOGGER: Final = logging.getLogger("trollbridge")
+"""Every line also goes here, as the message of an INFO record."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One transition: who, what, why, what next."""
+
+    time: float
+    """Seconds since 1970."""
+    event: str
+    """A stable name, such as `ring.sealed`."""
+    epoch: int
+    member: str = ""
+    role: str = ""
+    pid: int = 0
+    incarnation: int = 0
+    """How often a process has been started for this member."""
+    why: str = ""
+    expected: bool | None = None
+    exit_code: int | None = None
+    signal: str = ""
+    next: str = ""
+    detail: str = ""
+    fingerprint: str = ""
+    restart: int = 0
+    """Which restart this is within the period, if it is one."""
+    delay: float = 0.0
+    """Seconds until what comes next."""
+
+
+class Log:
+    """Writes lines to one place, one after the other."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        """Take where a finished line goes, newline included."""
+        self._write = write
+        self._encode = msgspec.json.Encoder().encode
+
+    def line(self, event: str, epoch: int, **fields: object) -> None:
+        """Write one line; a place that cannot take it (full disk, closed terminal) does not stop the application."""
+        line = msgspec.convert({"time": round(time.time(), 6), "event": event, "epoch": epoch, **fields}, Line)
+        text = self._encode(line).decode()
+        LOGGER.info("%s", text)
+        try:
+            self._write(text + "\n")
+        except (OSError, ValueError):
+            LOGGER.warning("the log cannot be written")

@@ -1,0 +1,224 @@
+"""The mailbox of a process actor: its link and control channel; joins the ring, then hands calls to pykka's loop.
+
+May import: `pykka`, our messages, the other actors modules. Invariants: nothing is handed over before the ring is
+sealed; replies leave when the mailbox is empty, when enough are ready, or when the first has waited `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import sys
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from pykka._envelope import Envelope as Delivery
+
+from trollbridge.actors.endpoint import Endpoint, LinkLost, found_link
+from trollbridge.actors.process_actor import Reply, incident_notice
+from trollbridge.actors.serving import Invocation, Serving
+from trollbridge.messages import control
+from trollbridge.messages.control import FailureKind, NoticeKind
+from trollbridge.messages.envelope import prologue
+from trollbridge.messages.errors import HandlerFailed, HandshakeFailed, ProtocolError
+from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
+from trollbridge.messages.record import LARGEST_RECORD, Item
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trollbridge.actors.channel import Channel
+    from trollbridge.actors.handler import Exported
+
+    Control = Channel[control.FromChild, control.ToChild]
+
+JOIN_TIMEOUT: Final = 20.0
+"""Seconds that the broker may take to answer the handshake."""
+PATIENCE: Final = 1_000_000
+"""Nanoseconds that a finished reply may wait for others to share its record."""
+MOST_READY: Final = 64
+
+
+class Mailbox:
+    """Where the calls of one enclave arrive."""
+
+    def __init__(
+        self, member: MemberId, handlers: Mapping[str, Exported], control_end: Control, link_end: socket.socket
+    ) -> None:
+        """Take who this is, what it exports, the control channel and the unfounded link."""
+        self.serving: Final = Serving(member, handlers, self)
+        self._member = member
+        self._control = control_end
+        self._link_end = link_end
+        self._endpoint: Endpoint | None = None
+        self._epoll = select.epoll()
+        self._epoll.register(control_end.fileno(), select.EPOLLIN)
+        self._inbox: deque[Delivery[Any]] = deque()
+        self._buffer = bytearray(LARGEST_RECORD)
+        self._epoch = Epoch(0)
+        self._reported = False
+        self._since = 0
+        self._said_hello = False
+        self._writing = False
+
+    # What the serving core asks for.
+
+    def put(self, item: Item | Delivery[Any], body: bytes = b"") -> None:
+        """Queue an item for the broker; or, as pykka's mailbox, a local message such as stop."""
+        if isinstance(item, Delivery):
+            self._inbox.append(item)
+        elif self._endpoint is not None:
+            self._endpoint.put(item, body)
+
+    def notice(self, kind: NoticeKind, about: str, why: str, detail: str = "") -> None:
+        """Tell the supervisor's log."""
+        self._control.send(control.Notice(kind, about, why, detail))
+
+    def now(self) -> int:
+        """Return the monotonic clock in microseconds."""
+        return time.monotonic_ns() // 1000
+
+    def incident(self, invocation: Invocation, error: BaseException) -> HandlerFailed:
+        """Log a handler's failure and return what its caller is told: the incident's number."""
+        number = os.urandom(4).hex()
+        self.notice(*incident_notice(invocation, error, number))
+        return HandlerFailed(
+            f"{invocation.exported.name} failed inside the enclave; incident {number} in the supervisor's log"
+        )
+
+    def give_up(self, text: str, where: str = "") -> None:
+        """Tell the supervisor why this process cannot go on."""
+        with contextlib.suppress(LinkLost):
+            self._control.send(control.Failed(FailureKind.START_FAILED, f"{text} ({where})" if where else text))
+
+    # pykka's mailbox.
+
+    def empty(self) -> bool:
+        """Return whether no call waits."""
+        return not self._inbox
+
+    def get(self) -> Delivery[Any]:
+        """Return the next call; pump the link until there is one. Ends the process when the ring falls."""
+        if not self._said_hello:
+            self._said_hello = True
+            self._control.send(control.Hello())
+        inbox = self._inbox
+        while not inbox:
+            self._flush()
+            self._wait()
+        endpoint = self._endpoint
+        if endpoint is not None and endpoint.ready:
+            now = time.monotonic_ns()
+            if endpoint.ready >= MOST_READY or now - self._since > PATIENCE:
+                self._flush()
+                self._since = now
+        else:
+            self._since = time.monotonic_ns()
+        return inbox.popleft()
+
+    def _flush(self) -> None:
+        endpoint = self._endpoint
+        if endpoint is None or endpoint.idle:
+            return
+        try:
+            done = endpoint.flush()
+        except LinkLost:
+            self._end()
+        if done is self._writing:
+            self._writing = not done
+            self._epoll.modify(endpoint.socket.fileno(), select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT)
+
+    def _wait(self) -> None:
+        control_fd, record = self._control.fileno(), False
+        for descriptor, events in self._epoll.poll():
+            if descriptor == control_fd:
+                self._take_control()
+            elif events & ~select.EPOLLOUT:
+                record = True
+        if record:  # after control: a call that follows the seal must find the ring sealed
+            while self._take_record() > 1 and len(self._inbox) < MOST_READY:
+                pass  # where one record held several items, more records are likely to wait
+
+    def _take_record(self) -> int:
+        """Take one record, if there is one; return how many items it had."""
+        endpoint = self._endpoint
+        if endpoint is None:
+            return 0
+        try:
+            items = endpoint.receive(self._buffer, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except LinkLost:
+            self._end()
+        except ProtocolError as error:
+            self.notice(NoticeKind.RECORD_REFUSED, BROKER, type(error).__name__)
+            return 0
+        take = self.serving.take
+        for item, body in items:
+            try:
+                invocation = take(item, body)
+            except HandshakeFailed:
+                self._refuse_to_join("a client did not prove its join token")
+            if invocation is not None:
+                self._inbox.append(Delivery(invocation, Reply(self, invocation)))
+        if not self._reported:
+            self._report()
+        return len(items)
+
+    def _report(self) -> None:
+        fingerprint = self.serving.fingerprint
+        if fingerprint is not None:
+            self._reported = True
+            self._flush()
+            self._control.send(control.Ready(self._epoch, fingerprint))
+
+    # Control.
+
+    def _take_control(self) -> None:
+        try:
+            message, _ = self._control.receive()
+        except LinkLost:
+            self._end()
+        match message:
+            case control.Join():
+                self._join(message)
+            case control.Seal():
+                self.serving.sealed = True
+            case control.Admit(ticket):
+                if not self.serving.sealed or ticket.client_role != Role.EXTENSION:
+                    raise ProtocolError
+                self.serving.admit(ticket)
+            case control.Ping(number):
+                self._control.send(control.Pong(number))
+            case control.Dismantle() | control.Stop():
+                self._end()
+            case _:
+                raise ProtocolError
+
+    def _join(self, message: control.Join) -> None:
+        if self._endpoint is not None:
+            raise ProtocolError
+        self._epoch = Epoch(message.epoch)
+        words = prologue(self._epoch, self._member, Role.ENCLAVE, BROKER, Role.BROKER)
+        try:
+            link = found_link(self._link_end, message.token, words, JOIN_TIMEOUT)
+        except HandshakeFailed:
+            self._refuse_to_join("the broker did not prove the join token")
+        self._endpoint = Endpoint(self._link_end, link)
+        self._epoll.register(self._link_end.fileno(), select.EPOLLIN)
+        self.serving.join(self._epoch, message.tickets)
+
+    def _refuse_to_join(self, why: str) -> NoReturn:
+        with contextlib.suppress(LinkLost):
+            self._control.send(control.Failed(FailureKind.JOIN_FAILED, why))
+        self._end(1)
+
+    def _end(self, code: int = 0) -> NoReturn:
+        """Drop all keys and end the process: the ring has fallen, or the application stops."""
+        self.serving.drop()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        raise SystemExit(code)

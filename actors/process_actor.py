@@ -1,0 +1,121 @@
+"""Process actors: pykka actors whose mailbox is their link, whose loop is their process's main thread.
+
+May import: `pykka`, our messages, the other actors modules. Invariants: what arrives becomes an `Invocation` or
+nothing, never one of pykka's proxy messages; each call runs to its end before the next begins; an exception that a
+handler does not declare leaves the process as an incident's number only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import msgspec
+import pykka
+
+from trollbridge.actors.places import place
+from trollbridge.actors.promise import Promise
+from trollbridge.actors.serving import Invocation
+from trollbridge.messages.control import NoticeKind
+from trollbridge.messages.errors import CallError, DeclarationError, UsageError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from trollbridge.actors.mailbox import Mailbox
+
+
+class Reply(Promise[bytes]):
+    """The future of one invocation: setting it seals the result and queues it for the link."""
+
+    def __init__(self, mailbox: Mailbox, invocation: Invocation) -> None:
+        """Take where it goes and what it answers."""
+        super().__init__()
+        self._mailbox = mailbox
+        self._invocation = invocation
+
+    def set(self, value: Any = None) -> None:  # noqa: ANN401  # pykka's signature; the value's type is checked here
+        """Send the result, or the error in its place."""
+        if not self.resolve(b""):
+            msg = "this call is answered already"
+            raise UsageError(msg)
+        serving, invocation = self._mailbox.serving, self._invocation
+        if isinstance(value, CallError):
+            serving.fail(invocation.client, invocation.uid, value)
+            return
+        try:
+            encoded = invocation.exported.encode_result(value)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            serving.fail(invocation.client, invocation.uid, self._mailbox.incident(invocation, error))
+            return
+        serving.answer(invocation, encoded)
+
+
+class ProcessActor(pykka.Actor):
+    """An actor that has a process to itself; what others may call is marked with `@handler`."""
+
+    mailbox: ClassVar[Mailbox | None] = None
+    """Set once by the process's entry, before the actor is made."""
+
+    def __init__(self, **settings: str) -> None:
+        """Take the settings of the actor's declaration; without a constructor of its own, an actor takes none."""
+        if settings:
+            msg = f"{type(self).__name__} takes no settings, but its declaration has {', '.join(sorted(settings))}"
+            raise DeclarationError(msg)
+        super().__init__()
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        if ProcessActor.mailbox is None:
+            msg = "a process actor runs in the process that the supervisor starts for it; name it in App(…)"
+            raise UsageError(msg)
+        return ProcessActor.mailbox
+
+    @staticmethod
+    def _create_future() -> Promise[Any]:
+        return Promise()
+
+    def _start_actor_loop(self) -> None:
+        try:
+            self._actor_loop()
+        finally:
+            self.on_stop()
+
+    def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
+        if isinstance(message, Invocation):
+            return self.on_receive(message)
+        return super()._handle_receive(message)  # from this very process: its own stop()
+
+    def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
+        """Run one handler; return its result, or the error that its caller is told."""
+        try:
+            return getattr(self, message.exported.name)(*message.arguments)
+        except CallError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller learns an incident's number only
+            return self._own_mailbox().incident(message, error)
+
+    def _own_mailbox(self) -> Mailbox:
+        return self._create_actor_inbox()
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> NoReturn:
+        """End the process: an actor that failed outside a handler cannot go on."""
+        text = (
+            str(exception_value) if isinstance(exception_value, CallError) else (exception_type or Exception).__name__
+        )
+        self._own_mailbox().give_up(f"{type(self).__name__} failed in on_start or its loop: {text}", place(traceback))
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def incident_notice(invocation: Invocation, error: BaseException, number: str) -> tuple[NoticeKind, str, str, str]:
+    """Return the notice of a handler that failed: which, how, where and its number; no value of any kind."""
+    kind = type(error)
+    detail = f"{invocation.exported.name} {number} {place(error.__traceback__)}"
+    return NoticeKind.INCIDENT, invocation.client, f"{kind.__module__}.{kind.__qualname__}", detail

@@ -1,0 +1,226 @@
+"""What the broker decides, as a pure core: an item from a member in, items for members out; no session key.
+
+May import: our messages, `uids`. Invariants: the sender is the spawn record's, never the header's word; a UID is
+claimed before the call is passed on; whatever the cause of a refusal, its sender sees the same `Refusal`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
+
+import msgspec
+
+from trollbridge.actors.uids import Denial, Lease, UidLedger, UidRefused
+from trollbridge.messages import record
+from trollbridge.messages.address import Caller
+from trollbridge.messages.control import NoticeKind
+from trollbridge.messages.envelope import Kind
+from trollbridge.messages.ids import NO_UID, HandlerName, HandlerUID, MemberId, Role, handler_name
+from trollbridge.messages.parts import WINDOW
+from trollbridge.messages.record import Credit, Item, Publish, Refusal, Request, Routed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_STRIKES: Final = 16
+"""Refusals that a member may cause; the next one costs it its link."""
+MOST_SESSION_MESSAGES: Final = 4
+"""Handshake and session messages of one member to one peer in an epoch."""
+
+
+class Port(msgspec.Struct):
+    """A member as the broker knows it, from its spawn record."""
+
+    member: MemberId
+    role: Role
+    handlers: frozenset[str]
+    peers: frozenset[MemberId]
+    strikes: int = 0
+    published: bool = False
+    founding: dict[MemberId, int] = msgspec.field(default_factory=dict)
+    parts: dict[MemberId, int] = msgspec.field(default_factory=dict)
+    opening: dict[MemberId, HandlerUID] = msgspec.field(default_factory=dict)
+
+
+class Outward(Protocol):
+    """What the core tells the world."""
+
+    def send(self, member: MemberId, item: Item, body: bytes = b"") -> None:
+        """Queue an item for a member; it goes nowhere if that member has left."""
+
+    def notice(self, kind: NoticeKind, about: MemberId, why: str, detail: str = "") -> None:
+        """Tell the supervisor's log."""
+
+    def remove(self, member: MemberId, why: str) -> None:
+        """Cut a member's link."""
+
+
+class Routing:
+    """The routing table, UIDs and addresses of one epoch."""
+
+    def __init__(self, outward: Outward, now: Callable[[], int], ledger: UidLedger | None = None) -> None:
+        """Take where decisions go, and the monotonic clock in microseconds."""
+        self._out = outward
+        self._now = now
+        self._ledger = ledger or UidLedger()
+        self._ports: dict[MemberId, Port] = {}
+        self._callers: dict[str, Caller] = {}
+        self.sealed = False
+
+    def open(self, port: Port) -> None:
+        """Let a member in: any but an extension while the ring forms, only extensions once it is sealed."""
+        self._ports[port.member] = port
+
+    def close(self, member: MemberId) -> None:
+        """Let a member go; its UIDs are void."""
+        self._ports.pop(member, None)
+        self._ledger.forget(member)
+
+    @property
+    def published(self) -> bool:
+        """Whether every enclave has published its manifest."""
+        return all(port.published for port in self._ports.values() if port.role is Role.ENCLAVE)
+
+    def strike(self, member: MemberId, kind: NoticeKind, why: str, detail: str = "") -> None:
+        """Note a refusal; the one too many costs the member its link."""
+        self._out.notice(kind, member, why, detail)
+        port = self._ports.get(member)
+        if port is not None:
+            port.strikes += 1
+            if port.strikes > MOST_STRIKES:
+                self._out.remove(member, "too many refusals")
+
+    def take(self, member: MemberId, item: Item, body: bytes) -> None:
+        """Decide on one item that arrived on a member's link."""
+        port = self._ports[member]
+        match item:
+            case Routed():
+                self._envelope(port, item, body)
+            case Request(handler):
+                self._request(port, handler)
+            case Publish():
+                self._publish(port, item)
+            case Refusal(uid):
+                self._refused_by_enclave(port, HandlerUID(uid))
+            case record.Lease() | Credit():
+                self.strike(member, NoticeKind.RECORD_REFUSED, "an item that only the broker sends")
+            case _:
+                assert_never(item)
+
+    def _envelope(self, port: Port, item: Routed, body: bytes) -> None:
+        receiver = MemberId(item.receiver)
+        if item.sender != port.member or item.route:
+            self.strike(port.member, NoticeKind.SENDER_REFUSED, "the header names another sender or a route")
+            self._out.send(port.member, Refusal(item.uid))
+            return
+        kind = item.kind
+        if kind == Kind.CALL and port.role is not Role.ENCLAVE:
+            self._call(port, receiver, item, body)
+        elif kind == Kind.REPLY and port.role is Role.ENCLAVE:
+            self._reply(port, receiver, item, body)
+        elif kind == Kind.PART:
+            self._part(port, receiver, item, body)
+        elif kind in (Kind.HANDSHAKE, Kind.SESSION):
+            self._session(port, receiver, item, body)
+        else:
+            self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, "an envelope of a kind that this role does not send")
+            self._out.send(port.member, Refusal(item.uid))
+
+    def _call(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        uid = HandlerUID(item.uid)
+        if port.opening.get(receiver) == uid:
+            del port.opening[receiver]
+        try:
+            self._ledger.check(uid, port.member, receiver)
+            if item.deadline and item.deadline < self._now():
+                self._ledger.forfeit(uid)
+                raise UidRefused(Denial.EXPIRED)
+            lease = self._ledger.claim(uid, port.member, receiver)
+        except UidRefused as refused:
+            self.strike(port.member, NoticeKind.UID_REFUSED, refused.denial)
+            self._out.send(port.member, Refusal(uid))
+            return
+        self._out.send(receiver, _via(item, self._callers[lease.handler].next()), body)
+
+    def _reply(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        try:
+            fresh = self._ledger.answered(HandlerUID(item.uid), port.member, receiver)
+        except UidRefused as refused:
+            self._out.notice(NoticeKind.REPLY_DROPPED, port.member, refused.denial)
+            return
+        self._out.send(receiver, _via(item, fresh), body)
+
+    def _part(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        uid = HandlerUID(item.uid)
+        if port.parts.get(receiver, 0) >= WINDOW:
+            self._out.remove(port.member, "more parts than its credit")
+            return
+        try:
+            if port.role is Role.ENCLAVE:
+                if not self._ledger.in_flight(uid, port.member, receiver):
+                    raise UidRefused(Denial.NOT_LIVE)
+            else:
+                if port.opening.setdefault(receiver, uid) != uid:
+                    raise UidRefused(Denial.NOT_LIVE)
+                self._ledger.check(uid, port.member, receiver)
+        except UidRefused as refused:
+            self.strike(port.member, NoticeKind.UID_REFUSED, refused.denial)
+            self._out.send(port.member, Refusal(uid))
+            self._out.send(port.member, Credit(receiver, 1))
+            return
+        port.parts[receiver] = port.parts.get(receiver, 0) + 1
+        self._out.send(receiver, item, body)
+
+    def part_left(self, sender: MemberId, receiver: MemberId, parts: int) -> None:
+        """Give credit back for PARTs that have left for their receiver."""
+        port = self._ports.get(sender)
+        if port is not None:
+            port.parts[receiver] -= parts
+            self._out.send(sender, Credit(receiver, parts))
+
+    def _session(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        count = port.founding.get(receiver, 0) + 1
+        other = self._ports.get(receiver)
+        foreseen = receiver in port.peers or (
+            other is not None and port.member in other.peers
+        )  # an extension names its enclaves
+        if not foreseen or item.uid != NO_UID or count > MOST_SESSION_MESSAGES:
+            self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, "no session with that member is foreseen")
+            return
+        port.founding[receiver] = count
+        self._out.send(receiver, item, body)
+
+    def _request(self, port: Port, handler: str) -> None:
+        caller = self._callers.get(handler)
+        if handler not in port.handlers or caller is None:
+            self.strike(port.member, NoticeKind.LEASE_REFUSED, "no grant")
+            self._out.send(port.member, record.Lease(handler, b""))
+            return
+        enclave = MemberId(handler.partition(".")[0])
+        uids = self._ledger.issue(Lease(port.member, enclave, HandlerName(handler)))
+        if not uids:
+            self.strike(port.member, NoticeKind.LEASE_REFUSED, "its credit is full", handler)
+        self._out.send(port.member, record.Lease(handler, b"".join(uids)))
+
+    def _publish(self, port: Port, item: Publish) -> None:
+        if port.role is not Role.ENCLAVE or port.published or self.sealed:
+            self._out.remove(port.member, "published out of turn")
+            return
+        port.published = True
+        for each in item.handlers:
+            self._callers[handler_name(port.member, each.name)] = Caller(each.seed)
+
+    def _refused_by_enclave(self, port: Port, uid: HandlerUID) -> None:
+        lease = self._ledger.call_of(uid)
+        if lease is None or lease.enclave != port.member:
+            self.strike(port.member, NoticeKind.REPLY_DROPPED, Denial.NOT_LIVE)
+            return
+        self._ledger.forfeit(uid)
+        self.strike(lease.member, NoticeKind.ENVELOPE_REFUSED, "the enclave could not open or accept it", lease.handler)
+        self._out.send(lease.member, Refusal(uid))
+
+
+def _via(item: Routed, route: bytes) -> Routed:
+    return Routed(
+        item.kind, item.sender, item.receiver, item.uid, item.sequence, item.deadline, route, item.length, item.tag
+    )

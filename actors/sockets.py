@@ -1,0 +1,78 @@
+"""Unnamed SEQPACKET socket pairs: one packet is one record. The only module that touches a socket's options.
+
+May import: the standard library, our errors. Invariant: a packet is taken whole or refused; every packet that the
+broker takes carries the kernel's word for the process that sent it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from typing import Final
+
+from trollbridge.messages.errors import Malformed
+from trollbridge.messages.record import LARGEST_RECORD
+
+SEND_BUFFER: Final = 4 * LARGEST_RECORD
+"""Bytes asked for; the kernel may grant less. One record must fit."""
+_CREDENTIALS: Final = struct.Struct("3i")
+_SPACE: Final = socket.CMSG_SPACE(_CREDENTIALS.size)
+_DESCRIPTORS: Final = socket.CMSG_SPACE(4 * 4)
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return a connected pair, close-on-exec."""
+    both = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in both:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    return both
+
+
+def demand_credentials(end: socket.socket) -> None:
+    """Have the kernel attach the sender's PID to every packet that arrives here."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+
+def receive_from(end: socket.socket, buffer: bytearray) -> tuple[int, int]:
+    """Take one packet into `buffer`; return (its length, the PID that sent it). Length 0 is the end of the file.
+
+    Raises `BlockingIOError` if there is none, `Malformed` for one that did not fit.
+    """
+    length, ancillary, flags, _ = end.recvmsg_into([buffer], _SPACE, socket.MSG_DONTWAIT)
+    pid = 0
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            pid = _CREDENTIALS.unpack(data)[0]
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        raise Malformed
+    return length, pid
+
+
+def send_with(end: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> None:
+    """Send one packet, with copies of `descriptors`."""
+    if descriptors:
+        socket.send_fds(end, [data], list(descriptors))
+    else:
+        end.send(data)
+
+
+def receive_with(end: socket.socket, size: int, *, flags: int = 0) -> tuple[bytes, list[int]]:
+    """Take one packet of at most `size` bytes and the descriptors that came with it, close-on-exec."""
+    data, ancillary, received, _ = end.recvmsg(size, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC | flags)
+    descriptors: list[int] = []
+    for level, kind, raw in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors += struct.unpack(f"{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
+    if received & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise Malformed
+    return data, descriptors
+
+
+def cut(end: socket.socket) -> None:
+    """Shut both directions down, so that whoever waits on either end wakes up; closing comes later."""
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,406 @@
+"""The supervisor: spawns, watches, reaps; forms the ring, dismantles it, forms it again. It holds no message key.
+
+May import: our messages, the other actors modules. Invariants: a ring is formed only when every process of the last
+one that must not survive is reaped; the first secret goes to a process only after its Hello; when `run` returns no
+child is left.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from trollbridge.actors import exits, sockets
+from trollbridge.actors.children import Children
+from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.formation import Place, caller_place, next_epoch, ring_places
+from trollbridge.actors.heartbeat import Heartbeat
+from trollbridge.actors.intensity import Restarts, delay
+from trollbridge.actors.log import Log
+from trollbridge.actors.ring import Ring, RingEvent, RingState
+from trollbridge.actors.spawn import describe
+from trollbridge.messages import control
+from trollbridge.messages.control import FailureKind, NoticeKind
+from trollbridge.messages.errors import ProtocolError, UsageError
+from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
+
+if TYPE_CHECKING:
+    import socket
+    from types import FrameType
+
+    from trollbridge.actors.app import App, Child
+    from trollbridge.actors.spawn import Process
+
+GRACE: Final = 2.0
+"""Seconds that a process has to end by itself once it is told to."""
+UI_GRACE: Final = 5.0
+BOOT_LIMIT: Final = 30.0
+"""Seconds within which a ring must be sealed."""
+
+
+class Supervisor:
+    """Runs one application."""
+
+    def __init__(self, app: App, log: Log | None = None) -> None:
+        """Take the declaration, and where the log goes (standard error without one)."""
+        self._app = app
+        self._log = log or Log(_to_stderr)
+        self._children: dict[MemberId, tuple[Child, Role]] = {
+            child.member: (child, role) for child, role in app.children
+        }
+        self._places: dict[MemberId, Place] = {}
+        self._ends: dict[MemberId, socket.socket] = {}
+        self._ring = Ring(Epoch(0), frozenset())
+        self._ring.state = RingState.DISMANTLED
+        self._epoll = select.epoll()
+        self._processes = Children(self._epoll)
+        self._restarts = Restarts(app.intensity)
+        self._heartbeat = Heartbeat()
+        self._released: set[MemberId] = set()
+        self._reason = ""
+        self._stopping = False
+        self._exit = 0
+        self._failure = ""
+        self._form_at: float | None = None
+        self._boot_until: float | None = None
+        self._path = tuple(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # '' must become the folder
+
+    def run(self) -> int:
+        """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
+        self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
+        handlers = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        }
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self._epoll.register(wake_read, select.EPOLLIN)
+        try:
+            self._form()
+            while not (self._stopping and not self._processes and self._ring.state is RingState.DISMANTLED):
+                self._turn(wake_read)
+        finally:
+            self._processes.end_all()
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            os.close(wake_read)
+            os.close(wake_write)
+            self._epoll.close()
+        if self._failure:
+            _to_stderr(f"trollbridge: {self._failure}\n")
+        self._log.line(
+            "application.stopped", self._ring.epoch, member=SUPERVISOR, why=self._reason, exit_code=self._exit
+        )
+        return self._exit
+
+    # The loop.
+
+    def _turn(self, wake_read: int) -> None:
+        for descriptor, _ in self._epoll.poll(self._timeout()):
+            if descriptor == wake_read:
+                os.read(wake_read, 4096)
+                continue
+            process = self._processes.at(descriptor)
+            if process is None:
+                continue
+            if descriptor == process.pidfd:
+                self._drain(process)
+                self._ended(process)
+            else:
+                self._receive(process)
+        self._timers()
+
+    def _timeout(self) -> float:
+        known = (self._form_at, self._boot_until, self._heartbeat.due, self._processes.next_limit)
+        times = [each for each in known if each is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else -1
+
+    def _timers(self) -> None:
+        now = time.monotonic()
+        for process in self._processes.overdue(now):
+            self._log.line("process.killed", self._ring.epoch, **_who(process), why="it did not end in time")
+            process.kill()
+        if self._form_at is not None and now >= self._form_at:
+            self._form_at = None
+            self._form()
+        if self._boot_until is not None and now >= self._boot_until:
+            self._abort("the ring was not sealed in time")
+        for process, why in self._heartbeat.beat(now, self._processes):
+            self._log.line("process.hung", self._ring.epoch, **_who(process), why=why, next="it is killed")
+            process.kill()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if number == signal.SIGHUP:
+            if self._ring.state is RingState.SEALED:
+                self._dismantle(f"{name}: new keys", "")
+        elif self._stopping and number == signal.SIGINT:
+            for process in self._processes:
+                self._processes.expect_end(process, 0)
+        else:
+            self._stop(128 + number, name)
+
+    # Forming.
+
+    def _form(self) -> None:
+        if self._ring.state is not RingState.DISMANTLED:
+            msg = "a ring must be dismantled before the next is formed"
+            raise UsageError(msg)
+        epoch = next_epoch(self._ring.epoch)
+        self._places = ring_places(self._app)
+        self._ring = Ring(epoch, frozenset({BROKER, *self._places}))
+        self._log.line("ring.forming", epoch, member=SUPERVISOR)
+        self._boot_until = time.monotonic() + BOOT_LIMIT
+        self._released.clear()
+        self._start(BROKER, Role.BROKER, None)
+        for member, place in self._places.items():
+            ours, theirs = sockets.pair()
+            sockets.demand_credentials(ours)
+            self._ends[member] = ours
+            process = self._processes.get(member)
+            if process is None:
+                self._start(member, place.role, theirs)
+            else:
+                self._tell(process, control.Join(epoch, place.token, place.tickets), theirs.fileno())
+                theirs.close()
+
+    def _start(self, member: MemberId, role: Role, link: socket.socket | None) -> None:
+        process = self._processes.start(member, role)
+        self._log.line("process.started", self._ring.epoch, **_who(process))
+        child = self._children[member][0] if member in self._children else None
+        boot = control.Boot(
+            member, role.value, str(child.actor) if child else "", child.settings if child else (), self._path
+        )
+        self._tell(process, boot, *(() if link is None else (link.fileno(),)))
+        if link is not None:
+            link.close()
+
+    def _hello(self, process: Process) -> None:
+        epoch = self._ring.epoch
+        if process.role is Role.BROKER:
+            for place in self._places.values():
+                self._open_link(place)
+            self._tell(process, control.Join(epoch, bytes(32), ()))
+            return
+        place = self._places[process.member]
+        if process.role is Role.EXTENSION:
+            self._open_link(place)
+            for ticket in place.tickets:
+                self._tell(ticket.enclave, control.Admit(ticket))
+        self._tell(process, control.Join(epoch, place.token, place.tickets))
+
+    def _open_link(self, place: Place) -> None:
+        end = self._ends.pop(place.member)
+        process = self._processes.get(place.member)
+        pid = process.pid if process else 0
+        message = control.OpenLink(
+            self._ring.epoch, place.member, place.role, pid, place.token, place.handlers, place.peers
+        )
+        self._tell(BROKER, message, end.fileno())
+        end.close()
+
+    def _ready(self, process: Process, message: control.Ready) -> None:
+        if message.epoch != self._ring.epoch:
+            raise ProtocolError
+        if process.role is Role.EXTENSION:
+            self._log.line("extension.joined", self._ring.epoch, **_who(process))
+            self._tell(process, control.Seal(()))
+            return
+        self._log.line("member.joined", self._ring.epoch, **_who(process))
+        if self._ring.joined(process.member, message.fingerprint):
+            self._seal()
+
+    def _seal(self) -> None:
+        self._ring.move(RingEvent.ALL_READY)
+        self._boot_until = None
+        self._places = {}
+        records = [control.MemberRecord(SUPERVISOR, "supervisor", os.getpid())]
+        records += [control.MemberRecord(each.member, each.role, each.pid) for each in self._processes]
+        message = control.Seal(tuple(records))
+        for process in self._processes:
+            if process.role is not Role.UI:
+                self._tell(process, message)
+        self._log.line("ring.sealed", self._ring.epoch, member=SUPERVISOR, fingerprint=self._ring.fingerprint)
+        self._tell(self._app.ui.member, message)  # enclaves know before the UI can call
+        for child in self._app.extensions:
+            self._start_extension(child.member)
+
+    def _start_extension(self, member: MemberId) -> None:
+        if self._ring.state is not RingState.SEALED:
+            msg = "an extension starts only once the ring is sealed"
+            raise UsageError(msg)
+        self._places[member] = caller_place(self._app, member, Role.EXTENSION)
+        ours, theirs = sockets.pair()
+        sockets.demand_credentials(ours)
+        self._ends[member] = ours
+        self._start(member, Role.EXTENSION, theirs)
+
+    # What children say.
+
+    def _tell(self, to: Process | str, message: control.ToChild, *descriptors: int) -> None:
+        process = self._processes.get(to) if isinstance(to, str) else to
+        if process is not None:
+            self._processes.tell(process, message, *descriptors)
+
+    def _receive(self, process: Process) -> None:
+        try:
+            self._take(process, process.channel.take(process.pid))
+        except BlockingIOError:
+            return
+        except LinkLost:
+            self._processes.silent(process)
+            self._processes.expect_end(process, GRACE)
+        except (ProtocolError, UsageError) as error:
+            self._log.line("process.refused", self._ring.epoch, **_who(process), why=str(error), next="it is killed")
+            process.kill()
+
+    def _drain(self, process: Process) -> None:
+        """Take what a process said before it ended."""
+        while self._processes.talks(process):
+            try:
+                self._take(process, process.channel.take(process.pid))
+            except (BlockingIOError, LinkLost, ProtocolError, UsageError):
+                return
+
+    def _take(self, process: Process, message: control.FromChild) -> None:
+        epoch = self._ring.epoch
+        match message:
+            case control.Hello():
+                if process.role is Role.BROKER or process.member in self._places:
+                    self._hello(process)
+            case control.Ready():
+                if self._ring.state in (RingState.FORMING, RingState.SEALED):
+                    self._ready(process, message)
+            case control.Failed(kind, text):
+                self._failed(process, FailureKind(kind), text)
+            case control.Dismantled():
+                self._released.add(process.member)
+                self._processes.excuse(process)
+                self._reaped()
+            case control.Pong(number):
+                self._heartbeat.heard(process.pid, number)
+            case control.Notice(kind, about, why, detail):
+                self._log.line(kind.value, epoch, member=about, why=why, detail=detail)
+                removed = kind is NoticeKind.MEMBER_REMOVED
+                offender = self._processes.get(about)
+                if offender is not None and (removed or kind is NoticeKind.LINK_LOST):
+                    self._processes.expect_end(offender, 0.0 if removed else GRACE)
+
+    def _failed(self, process: Process, kind: FailureKind, text: str) -> None:
+        self._log.line("process.failed", self._ring.epoch, **_who(process), why=kind.name.lower().replace("_", " "))
+        if process.role is Role.EXTENSION:
+            process.kill()
+            return
+        code = (
+            exits.DECLARATION if kind in (FailureKind.NOT_LOADABLE, FailureKind.BAD_DECLARATION) else exits.BOOT_FAILED
+        )
+        if self._ring.state is RingState.FORMING and (self._ring.epoch == 1 or kind is FailureKind.NOT_LOADABLE):
+            self._abort(f"{process.member}: {text}", code)
+
+    def _abort(self, failure: str, code: int = exits.BOOT_FAILED) -> None:
+        if not self._stopping:
+            self._failure = failure
+            self._stop(code, "the boot failed")
+
+    # Ends.
+
+    def _ended(self, process: Process) -> None:
+        status = self._processes.reap(process)
+        if status is None:
+            return
+        self._heartbeat.forget(process.pid)
+        code, name = describe(status)
+        ring_falls = process.role is not Role.EXTENSION and self._ring.state in (RingState.FORMING, RingState.SEALED)
+        leaves = process.role is Role.UI and code is not None and self._ring.state is RingState.SEALED
+        expected = not ring_falls or leaves
+        self._log.line(
+            "process.ended", self._ring.epoch, **_who(process), exit_code=code, signal=name, expected=expected,
+            next="the application stops" if leaves else "the ring is dismantled" if ring_falls else "",
+        )  # fmt: skip
+        cause = f"{process.member} ended ({name or f'exit code {code}'})"
+        if process.role is Role.EXTENSION:
+            self._places.pop(process.member, None)
+        elif leaves:
+            self._stop(code or 0, f"{process.member} has finished")
+        elif self._ring.state is RingState.FORMING and self._ring.epoch == 1:
+            self._abort(f"{cause} before the ring was sealed")
+        elif ring_falls:
+            self._dismantle(cause, process.member)
+        self._reaped()
+
+    def _dismantle(self, reason: str, died: str) -> None:
+        if self._ring.state in (RingState.DISMANTLING, RingState.DISMANTLED):
+            return
+        self._ring.move(RingEvent.DISMANTLE)
+        self._reason = reason
+        self._boot_until = None
+        self._log.line("ring.dismantling", self._ring.epoch, member=SUPERVISOR, why=reason)
+        for end in self._ends.values():
+            end.close()
+        self._ends.clear()
+        self._places = {}
+        message = control.Dismantle(reason, died)
+        for process in self._processes:
+            if process.role is Role.EXTENSION:
+                process.terminate()
+            self._tell(process, control.Stop() if self._stopping else message)
+            self._processes.expect_end(process, UI_GRACE if self._stopping and process.role is Role.UI else GRACE)
+        self._reaped()
+
+    def _reaped(self) -> None:
+        """Go on once every process that must not survive is reaped and the UI, if it stays, has let go of its keys."""
+        if self._ring.state is not RingState.DISMANTLING:
+            return
+        ui = self._app.ui.member
+        stays = not self._stopping and ui in self._released
+        if any(process.member != ui or not stays for process in self._processes):
+            return
+        self._ring.move(RingEvent.ALL_REAPED)
+        self._log.line(
+            "ring.dismantled", self._ring.epoch, member=SUPERVISOR, why=self._reason, fingerprint=self._ring.fingerprint
+        )
+        if not self._stopping:
+            self._again()
+
+    def _again(self) -> None:
+        number = self._restarts.allow(time.monotonic())
+        if number is None:
+            self._failure = f"the ring fell too often, last because {self._reason}; the log tells why"
+            self._log.line("application.gave_up", self._ring.epoch, member=SUPERVISOR, why=self._reason)
+            self._stop(exits.RING_LOST, "restart intensity reached")
+            return
+        wait = delay(number, random.random())  # noqa: S311  # jitter, not a secret
+        self._log.line("ring.restarting", self._ring.epoch, member=SUPERVISOR, restart=number, delay=round(wait, 3))
+        self._form_at = time.monotonic() + wait
+
+    def _stop(self, code: int, why: str) -> None:
+        if self._stopping:
+            return
+        self._stopping, self._exit, self._form_at = True, code, None
+        self._log.line("application.stopping", self._ring.epoch, member=SUPERVISOR, why=why)
+        if self._ring.state in (RingState.FORMING, RingState.SEALED):
+            self._dismantle(why, "")
+        else:
+            for process in self._processes:
+                self._tell(process, control.Stop())
+                self._processes.expect_end(process, UI_GRACE)
+            self._reaped()
+
+
+def _who(process: Process) -> dict[str, object]:
+    return {
+        "member": process.member,
+        "role": process.role.value,
+        "pid": process.pid,
+        "incarnation": process.incarnation,
+    }
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,139 @@
+"""UIDs: the broker's single-use capabilities, each to call one handler once. The pure core: no process, no socket.
+
+May import: our messages. Invariants: a UID is live in at most one of `leased` and `called`; it leaves `leased` for
+good when it is claimed; it is worth something only to the member that it was leased to. What was issued in one epoch
+is unknown in the next, since each epoch has a broker of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from trollbridge.messages.errors import ProtocolError
+from trollbridge.messages.ids import UID_SIZE, HandlerName, HandlerUID, MemberId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CREDIT: Final = 256
+"""UIDs that one member may hold for one handler, leased or called: the most calls that it can have in flight."""
+_BLOCK: Final = 256
+
+
+class Denial(enum.StrEnum):
+    """Why a UID was not honoured: for the log only. The member is told the same for all of them."""
+
+    NOT_LIVE = "never issued, used or void"
+    OTHER_MEMBER = "leased to another member"
+    OTHER_RECEIVER = "leased for a handler of another enclave"
+    EXPIRED = "its call's deadline has passed"
+
+
+class UidRefused(ProtocolError):
+    """The UID is not honoured."""
+
+    def __init__(self, denial: Denial) -> None:
+        """Take the cause."""
+        super().__init__(denial.value)
+        self.denial = denial
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """Whom a UID belongs to, and which handler it is good for."""
+
+    member: MemberId
+    enclave: MemberId
+    handler: HandlerName
+
+
+class UidLedger:
+    """Every live UID of one epoch."""
+
+    __slots__ = ("_block", "_called", "_held", "_leased", "_offset", "_random")
+
+    def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
+        """Take the source of randomness: the kernel's."""
+        self._random = random
+        self._block: bytes = b""
+        self._offset = 0
+        self._leased: dict[HandlerUID, Lease] = {}
+        self._called: dict[HandlerUID, Lease] = {}
+        self._held: dict[Lease, int] = {}
+
+    def _fresh(self) -> HandlerUID:
+        if self._offset == len(self._block):
+            self._block, self._offset = self._random(_BLOCK * UID_SIZE), 0
+        start, self._offset = self._offset, self._offset + UID_SIZE
+        return HandlerUID(self._block[start : self._offset])
+
+    def issue(self, lease: Lease) -> list[HandlerUID]:
+        """Fill the member's credit for the handler up; return the new UIDs, none if it is full."""
+        held = self._held.get(lease, 0)
+        fresh = [self._fresh() for _ in range(CREDIT - held)]
+        self._leased.update((uid, lease) for uid in fresh)
+        self._held[lease] = max(held, CREDIT)
+        return fresh
+
+    def check(self, uid: HandlerUID, member: MemberId, receiver: MemberId) -> Lease:
+        """Return the lease of a live UID; raises `UidRefused` if it is not this member's for that enclave."""
+        lease = self._leased.get(uid)
+        if lease is None:
+            raise UidRefused(Denial.NOT_LIVE)
+        if lease.member != member:
+            raise UidRefused(Denial.OTHER_MEMBER)
+        if lease.enclave != receiver:
+            raise UidRefused(Denial.OTHER_RECEIVER)
+        return lease
+
+    def claim(self, uid: HandlerUID, member: MemberId, receiver: MemberId) -> Lease:
+        """Use the UID up and return its lease; the call is in flight from now on. Raises `UidRefused`."""
+        lease = self.check(uid, member, receiver)
+        del self._leased[uid]
+        self._called[uid] = lease
+        return lease
+
+    def answered(self, uid: HandlerUID, enclave: MemberId, receiver: MemberId) -> HandlerUID:
+        """End the call that `uid` started, and return the UID that replaces it.
+
+        Raises `UidRefused` unless this enclave owes this member that reply: a second reply finds nothing.
+        """
+        lease = self._called.get(uid)
+        if lease is None:
+            raise UidRefused(Denial.NOT_LIVE)
+        if lease.enclave != enclave or lease.member != receiver:
+            raise UidRefused(Denial.OTHER_MEMBER)
+        del self._called[uid]
+        fresh = self._fresh()
+        self._leased[fresh] = lease
+        return fresh
+
+    def in_flight(self, uid: HandlerUID, enclave: MemberId, receiver: MemberId) -> bool:
+        """Return whether this enclave owes this member the reply to `uid`."""
+        lease = self.call_of(uid)
+        return lease is not None and lease.enclave == enclave and lease.member == receiver
+
+    def call_of(self, uid: HandlerUID) -> Lease | None:
+        """Return whose call is in flight under `uid`, if any is."""
+        return self._called.get(uid)
+
+    def forfeit(self, uid: HandlerUID) -> None:
+        """Void a live UID without a replacement."""
+        lease = self._leased.pop(uid, None) or self._called.pop(uid, None)
+        if lease is not None:
+            self._held[lease] -= 1
+
+    def forget(self, member: MemberId) -> None:
+        """Void every UID of a member that has left."""
+        for table in (self._leased, self._called):
+            for uid in [uid for uid, lease in table.items() if lease.member == member]:
+                del table[uid]
+        for lease in [lease for lease in self._held if lease.member == member]:
+            del self._held[lease]
+
+    def __len__(self) -> int:
+        """Return the number of live UIDs."""
+        return len(self._leased) + len(self._called)

@@ -1,0 +1,175 @@
+"""What the supervisor and its children say to each other, over the one descriptor that a child inherits.
+
+May import: `msgspec`, our messages. Invariant: two closed unions, one for each direction; a message that is not in
+the receiver's union is `Malformed`. Join tokens pass here once and nowhere else; no `repr` shows one.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+from trollbridge.messages.codec import Codec
+
+Token = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class _Quiet(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    def __repr__(self) -> str:
+        """Show the type only: some of these carry tokens."""
+        return f"<{type(self).__name__}>"
+
+
+class SessionTicket(_Quiet, frozen=True):
+    """The join token of one session; `grants` are the methods that the client may call on the enclave."""
+
+    client: str
+    client_role: str
+    enclave: str
+    token: Token
+    grants: tuple[str, ...]
+
+
+class MemberRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Who is in the ring: for the table that people see."""
+
+    member: str
+    role: str
+    pid: int
+
+
+class Boot(_Quiet, frozen=True, tag=1):
+    """The first message: who the child is. The end of its link comes with it as a descriptor (none for the broker)."""
+
+    member: str
+    role: str
+    actor: str
+    settings: tuple[tuple[str, str], ...]
+    path: tuple[str, ...]
+
+
+class Join(_Quiet, frozen=True, tag=2):
+    """Join the ring of this epoch. A member that keeps its process gets the end of its new link with it."""
+
+    epoch: int
+    token: Token
+    tickets: tuple[SessionTicket, ...]
+
+
+class OpenLink(_Quiet, frozen=True, tag=3):
+    """To the broker: a member may join over the descriptor that comes with this."""
+
+    epoch: int
+    member: str
+    role: str
+    pid: int
+    token: Token
+    handlers: tuple[str, ...]
+    """Full names of the handlers that it may call."""
+    peers: tuple[str, ...]
+    """The enclaves that it may hold sessions with."""
+
+
+class Seal(_Quiet, frozen=True, tag=4):
+    """Every member has joined; nobody else can."""
+
+    members: tuple[MemberRecord, ...]
+
+
+class Admit(_Quiet, frozen=True, tag=5):
+    """To an enclave, once the ring is sealed: an extension may found one session."""
+
+    ticket: SessionTicket
+
+
+class Dismantle(_Quiet, frozen=True, tag=6):
+    """The ring falls: fail what is pending, forget all keys."""
+
+    reason: str
+    died: str
+    """The member whose unexpected death it was, or empty."""
+
+
+class Ping(_Quiet, frozen=True, tag=7):
+    """Ask a child whether it is there."""
+
+    number: int
+
+
+class Stop(_Quiet, frozen=True, tag=8):
+    """End the process in good order."""
+
+
+class FailureKind(enum.IntEnum):
+    """Why a child could not do its part of a boot."""
+
+    NOT_LOADABLE = 1
+    START_FAILED = 2
+    JOIN_FAILED = 3
+    BAD_DECLARATION = 4
+
+
+class Hello(_Quiet, frozen=True, tag=1):
+    """The child's code is loaded and it is ready for its first secret."""
+
+
+class Ready(_Quiet, frozen=True, tag=2):
+    """The child has joined; the ring key's fingerprint (empty from the broker and from extensions)."""
+
+    epoch: int
+    fingerprint: bytes
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
+    """The child cannot join. The text is safe to show."""
+
+    kind: int
+    text: str
+
+
+class Dismantled(_Quiet, frozen=True, tag=4):
+    """Keys are dropped, promises have failed; ready to join the next epoch."""
+
+    epoch: int
+
+
+class Pong(_Quiet, frozen=True, tag=5):
+    """Answer a Ping."""
+
+    number: int
+
+
+class NoticeKind(enum.StrEnum):
+    """What the broker or an enclave noticed; names are stable, they stand in the log."""
+
+    UID_REFUSED = "uid.refused"
+    LEASE_REFUSED = "lease.refused"
+    RECORD_REFUSED = "record.refused"
+    ENVELOPE_REFUSED = "envelope.refused"
+    SENDER_REFUSED = "sender.refused"
+    REPLY_DROPPED = "reply.dropped"
+    JOIN_REFUSED = "join.refused"
+    LINK_LOST = "link.lost"
+    MEMBER_REMOVED = "member.removed"
+    INCIDENT = "handler.failed"
+
+
+class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
+    """Something for the log. No field can hold what a user or a member wrote."""
+
+    kind: NoticeKind
+    about: str
+    """The member that it is about."""
+    why: str
+    """A fixed sentence, or the name of an exception's class."""
+    detail: str = ""
+    """A handler's name, an incident's number, or a place in the code."""
+
+
+ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop
+FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice
+
+TO_CHILD: Final[Codec[ToChild]] = Codec(ToChild)
+FROM_CHILD: Final[Codec[FromChild]] = Codec(FromChild)

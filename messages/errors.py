@@ -1,0 +1,302 @@
+"""Every error of Trollbridge, under one root; the docstring's first line is the sentence that a person reads.
+
+May import: nothing of ours. Invariant: no text in here, and none given to these classes, carries a secret.
+Errors that cross a session travel as an `ErrorCode` and a safe text; `from_wire` gives the class back.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+
+class ErrorCode(enum.IntEnum):
+    """Numbers of the errors that travel (`SPEC.md`, section Faults). Never renumbered."""
+
+    REFUSED = 1
+    NOT_GRANTED = 2
+    NO_SUCH_HANDLER = 3
+    INVALID_ARGUMENTS = 4
+    TOO_LARGE = 5
+    DEADLINE_EXCEEDED = 6
+    CANCELLED = 7
+    HANDLER_FAILED = 8
+    OVERLOADED = 9
+    DECLARED = 10
+    WRONG_PASSWORD = 32
+    VAULT_LOCKED = 33
+    VAULT_CORRUPT = 34
+    VAULT_IN_USE = 35
+    VAULT_EXISTS = 36
+    VAULT_MISSING = 37
+    NO_SUCH_KEY = 38
+    KEY_UNUSABLE = 39
+    CANNOT_DECRYPT = 40
+    BAD_SIGNATURE = 41
+    NOT_OPENPGP = 42
+    STORAGE_FAILED = 43
+    INVALID_NAME = 44
+    CANNOT_WRITE = 45
+
+
+class Outcome(enum.StrEnum):
+    """What became of a call that was outstanding when its ring fell."""
+
+    NOT_STARTED = "not started"
+    DONE = "done"
+    UNKNOWN = "unknown"
+
+
+class TrollbridgeError(Exception):
+    """Trollbridge could not do what was asked."""
+
+    def __init__(self, text: str = "") -> None:
+        """Take the sentence to show; without one, the class's own sentence is shown."""
+        super().__init__(text or (type(self).__doc__ or "").strip().splitlines()[0])
+
+    def __str__(self) -> str:
+        """Return the sentence that a person reads."""
+        return str(self.args[0])
+
+
+class UsageError(TrollbridgeError):
+    """The calling code used Trollbridge wrongly; nothing was sent."""
+
+
+# What a peer did wrong. Told to nobody but our own log: the sender gets one opaque refusal.
+
+
+class ProtocolError(TrollbridgeError):
+    """A peer sent something that the protocol does not allow."""
+
+
+class Malformed(ProtocolError):
+    """A message is not exactly what its type says."""
+
+
+class AuthenticationFailed(ProtocolError):
+    """A sealed message was forged, altered, replayed or meant for somebody else."""
+
+
+class HandshakeFailed(ProtocolError):
+    """The handshake failed: wrong join token, wrong peer or altered message."""
+
+
+class OutOfSequence(ProtocolError):
+    """A message came again, or too far ahead of its turn."""
+
+
+# What a caller is told.
+
+
+class CallError(TrollbridgeError):
+    """The call was not carried out."""
+
+    code: ClassVar[ErrorCode]
+
+
+class Refused(CallError):
+    """The call was refused; the reason is in the supervisor's log."""
+
+    code = ErrorCode.REFUSED
+
+
+class NotGranted(CallError):
+    """No grant lets this member call that handler; add it to App(grants=…)."""
+
+    code = ErrorCode.NOT_GRANTED
+
+
+class NoSuchHandler(CallError):
+    """No such handler is exported; check its name and its @handler mark."""
+
+    code = ErrorCode.NO_SUCH_HANDLER
+
+
+class InvalidArguments(CallError):
+    """The arguments do not fit the handler's parameters."""
+
+    code = ErrorCode.INVALID_ARGUMENTS
+
+
+class TooLarge(CallError):
+    """The arguments or the result exceed the handler's max_bytes."""
+
+    code = ErrorCode.TOO_LARGE
+
+
+class DeadlineExceeded(CallError):
+    """The deadline passed before the call was started."""
+
+    code = ErrorCode.DEADLINE_EXCEEDED
+
+
+class Cancelled(CallError):
+    """The call was cancelled."""
+
+    code = ErrorCode.CANCELLED
+
+
+class Overloaded(CallError):
+    """Too many calls are waiting; take some replies first."""
+
+    code = ErrorCode.OVERLOADED
+
+
+class HandlerFailed(CallError):
+    """The handler failed inside the enclave; its log has the incident."""
+
+    code = ErrorCode.HANDLER_FAILED
+
+
+class Quarantined(CallError):
+    """The call was outstanding at two crashes of its enclave; it is not sent a third time."""
+
+
+class RingDismantled(CallError):
+    """The trust ring was dismantled before the reply came; call again once bridge.wait_sealed() returns."""
+
+    def __init__(self, text: str = "", *, outcome: Outcome = Outcome.UNKNOWN) -> None:
+        """Take the outcome: what is known of the call that was outstanding."""
+        super().__init__(text or f"{(type(self).__doc__ or '').splitlines()[0]} (the call: {outcome.value})")
+        self.outcome = outcome
+
+
+class DeclaredError(CallError):
+    """A handler refused the request for a reason that it declares.
+
+    Subclass it in an enclave for errors whose text the caller may read; the caller gets a `DeclaredError`
+    with the subclass's name in `name`.
+    """
+
+    code = ErrorCode.DECLARED
+
+    def __init__(self, text: str = "", *, name: str = "") -> None:
+        """Take the safe text, and the class name as it came over the wire."""
+        super().__init__(text)
+        self.name = name or type(self).__name__
+
+
+class WrongPassword(DeclaredError):
+    """The password is wrong, or the answer belongs to another challenge."""
+
+    code = ErrorCode.WRONG_PASSWORD
+
+
+class VaultLocked(DeclaredError):
+    """The vault is locked; unlock it with the password first."""
+
+    code = ErrorCode.VAULT_LOCKED
+
+
+class VaultCorrupt(DeclaredError):
+    """The vault file is damaged or not a vault; restore it from a copy."""
+
+    code = ErrorCode.VAULT_CORRUPT
+
+
+class VaultInUse(DeclaredError):
+    """Another application has this vault open; stop it first."""
+
+    code = ErrorCode.VAULT_IN_USE
+
+
+class VaultExists(DeclaredError):
+    """A vault is already there; unlock it, or choose another path."""
+
+    code = ErrorCode.VAULT_EXISTS
+
+
+class VaultMissing(DeclaredError):
+    """There is no vault at this path yet; create one."""
+
+    code = ErrorCode.VAULT_MISSING
+
+
+class NoSuchKey(DeclaredError):
+    """The vault holds no key of that name."""
+
+    code = ErrorCode.NO_SUCH_KEY
+
+
+class KeyUnusable(DeclaredError):
+    """The key is expired, revoked or cannot do this."""
+
+    code = ErrorCode.KEY_UNUSABLE
+
+
+class CannotDecrypt(DeclaredError):
+    """The message cannot be decrypted here."""
+
+    code = ErrorCode.CANNOT_DECRYPT
+
+
+class BadSignature(DeclaredError):
+    """The signature does not fit the document and the key."""
+
+    code = ErrorCode.BAD_SIGNATURE
+
+
+class NotOpenPGP(DeclaredError):
+    """The input is not OpenPGP data that can be read here."""
+
+    code = ErrorCode.NOT_OPENPGP
+
+
+class StorageFailed(DeclaredError):
+    """The vault could not be written: the disk is full or read-only; nothing was changed."""
+
+    code = ErrorCode.STORAGE_FAILED
+
+
+class InvalidName(DeclaredError):
+    """The name is empty, too long or holds characters that are not allowed."""
+
+    code = ErrorCode.INVALID_NAME
+
+
+# Starting and keeping an application.
+
+
+class DeclarationError(TrollbridgeError):
+    """The application's declaration is wrong; nothing was started."""
+
+
+class ActorNotLoadable(DeclarationError):
+    """A module or class that the application names cannot be loaded."""
+
+
+class BootFailed(TrollbridgeError):
+    """The trust ring could not be formed; nothing was left running."""
+
+
+class RingLost(TrollbridgeError):
+    """Members kept dying faster than the restart intensity allows; the ring was dismantled for good."""
+
+
+def _travelling() -> dict[ErrorCode, type[CallError]]:
+    found: dict[ErrorCode, type[CallError]] = {}
+    waiting: list[type[CallError]] = [CallError]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(kind.__subclasses__())
+        if "code" in vars(kind):
+            found[kind.code] = kind
+    return found
+
+
+_BY_CODE = _travelling()
+
+
+def from_wire(code: int, name: str, text: str) -> CallError:
+    """Return the error that a Fault stands for; an unknown code becomes `Refused`.
+
+    `name` is the class name that the handler declared, `text` its safe text.
+    """
+    try:
+        kind = _BY_CODE[ErrorCode(code)]
+    except (ValueError, KeyError):
+        kind = Refused
+    if kind is DeclaredError:
+        return DeclaredError(text, name=name)
+    return kind(text)

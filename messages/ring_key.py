@@ -1,0 +1,103 @@
+"""The ring key: the core UI and the enclaves hold it for one epoch; `sensitive` results are sealed under it.
+
+May import: `msgspec`, our messages. Invariants: each result has its own key, derived from 32 fresh random bytes; a
+dropped ring key seals and opens nothing, whoever kept a reference to it.
+
+    sealed    := MessagePack [epoch, handler name, salt (32 B), ciphertext and tag]
+    plaintext := length of the result (u32) | result | zeros, padded like a body
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import msgspec
+
+from trollbridge.messages import aead, labels
+from trollbridge.messages.codec import Codec
+from trollbridge.messages.errors import AuthenticationFailed, Malformed, UsageError
+from trollbridge.messages.padding import padded
+
+if TYPE_CHECKING:
+    from trollbridge.messages.ids import Epoch
+
+FINGERPRINT_SIZE: Final = 8
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A result that only the core UI can open; safe to hold, to carry and to show."""
+
+    epoch: int
+    handler: str
+    salt: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    ciphertext: bytes
+
+    def __repr__(self) -> str:
+        """Show where it comes from."""
+        return f"<Sealed result of {self.handler}, epoch {self.epoch}>"
+
+
+SEALED: Final[Codec[Sealed]] = Codec(Sealed)
+
+
+class RingKey:
+    """One epoch's key. There is one object for it in a process; it is neither copied nor pickled nor shown."""
+
+    __slots__ = ("_key", "epoch", "fingerprint")
+
+    def __init__(self, key: bytes, epoch: Epoch) -> None:
+        """Take the 32 bytes."""
+        if len(key) != aead.KEY_SIZE:
+            msg = "a ring key has 32 bytes"
+            raise UsageError(msg)
+        self._key: bytes | None = key
+        self.epoch: Final = epoch
+        self.fingerprint: Final = labels.derive(labels.RING_FINGERPRINT, key, epoch.to_bytes(8, "big"))[
+            :FINGERPRINT_SIZE
+        ]
+
+    def _one_time(self, salt: bytes, handler: str, epoch: int) -> tuple[bytes, bytes]:
+        if self._key is None:
+            raise AuthenticationFailed
+        associated = epoch.to_bytes(8, "big") + handler.encode()
+        return labels.derive(labels.RING_REPLY, self._key, salt, associated), associated
+
+    def seal(self, handler: str, value: bytes) -> Sealed:
+        """Seal an encoded result; the padded length is that of a body."""
+        salt = os.urandom(32)
+        key, associated = self._one_time(salt, handler, self.epoch)
+        size = 4 + len(value)
+        plaintext = len(value).to_bytes(4, "big") + value + bytes(padded(size) - size)
+        return Sealed(self.epoch, handler, salt, aead.seal_once(key, associated, plaintext))
+
+    def open(self, sealed: Sealed) -> bytes:
+        """Return the encoded result; raises `AuthenticationFailed` for another epoch's, an altered or a foreign one."""
+        if sealed.epoch != self.epoch:
+            raise AuthenticationFailed
+        key, associated = self._one_time(sealed.salt, sealed.handler, sealed.epoch)
+        plaintext = aead.open_once(key, associated, sealed.ciphertext)
+        size = 4 + int.from_bytes(plaintext[:4], "big")
+        if len(plaintext) != padded(size) or any(plaintext[size:]):
+            raise Malformed
+        return plaintext[4:size]
+
+    def reveal(self) -> bytes:
+        """Return the key, for the one message to an enclave that it travels in, sealed by that session."""
+        if self._key is None:
+            raise AuthenticationFailed
+        return self._key
+
+    def drop(self) -> None:
+        """Forget the key."""
+        self._key = None
+
+    def __repr__(self) -> str:
+        """Show the fingerprint only."""
+        return f"<RingKey of epoch {self.epoch}, {self.fingerprint.hex()}>"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        msg = "the ring key cannot be copied or pickled"
+        raise UsageError(msg)
+
+    __reduce_ex__ = __copy__ = __deepcopy__ = _refuse

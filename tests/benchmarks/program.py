@@ -1,0 +1,70 @@
+"""The command line of the benchmark: measure trollbridge beside its peers, in one run.
+
+Imports everything else in this folder. It owns one rule: however the run ends, by itself, by a signal or by an error,
+no process that it started is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.block import FULL, QUICK
+from tests.benchmarks.process_tree import adopt_orphans, end_descendants
+from tests.benchmarks.report import as_json, show_run
+from tests.benchmarks.roster import ROSTER
+from tests.benchmarks.schedule import run_benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.benchmarks.schedule import Run
+
+
+def parsed(arguments: Sequence[str] | None, names: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. Exits with 2 where it makes no sense."""
+    parser = argparse.ArgumentParser(description="Measure trollbridge beside its peers, in one run.")
+    parser.add_argument("--quick", action="store_true", help="one short round, under a minute")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of: {', '.join(names)}")
+    return parser.parse_args(arguments)
+
+
+def stop(number: int, _: object) -> None:
+    """Turn a signal into an orderly end."""
+    raise SystemExit(128 + number)
+
+
+def measured(options: argparse.Namespace) -> Run:
+    """Run the benchmark and leave no process behind."""
+    chosen = [entry for entry in ROSTER if options.only is None or entry.name in options.only]
+    adopt_orphans()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        return run_benchmark(chosen, QUICK if options.quick else FULL, tell)
+    finally:
+        end_descendants()
+
+
+def tell(text: str) -> None:
+    """Show progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, show, write; exits with 0 when there are figures, whatever they are, and with 1 when there are none."""
+    options = parsed(arguments, [entry.name for entry in ROSTER])
+    run = measured(options)
+    show_run(run)
+    if options.json is not None:
+        options.json.write_text(json.dumps(as_json(run), indent=1, ensure_ascii=False) + "\n")
+    return 0 if run.results.contenders() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""What supervisor and children say: two closed unions, no token in any repr, nothing else is understood."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+import pytest
+
+from trollbridge.messages.codec import encode
+from trollbridge.messages.control import (
+    FROM_CHILD,
+    TO_CHILD,
+    Admit,
+    Boot,
+    Dismantle,
+    Dismantled,
+    Failed,
+    FailureKind,
+    FromChild,
+    Hello,
+    Join,
+    MemberRecord,
+    Notice,
+    NoticeKind,
+    OpenLink,
+    Ping,
+    Pong,
+    Ready,
+    Seal,
+    SessionTicket,
+    Stop,
+    ToChild,
+)
+from trollbridge.messages.errors import Malformed
+
+TOKEN: Final = b"t" * 32
+TICKET: Final = SessionTicket("console", "ui", "vault", TOKEN, ("sign",))
+TO: Final[tuple[ToChild, ...]] = (
+    Boot("vault", "enclave", "a.b:C", (("path", "x"),), ("lib",)),
+    Join(1, TOKEN, (TICKET,)),
+    OpenLink(1, "console", "ui", 42, TOKEN, ("vault.sign",), ("vault",)),
+    Seal((MemberRecord("console", "ui", 42),)),
+    Admit(TICKET),
+    Dismantle("vault ended (SIGKILL)", "vault"),
+    Ping(3),
+    Stop(),
+)
+FROM: Final[tuple[FromChild, ...]] = (
+    Hello(),
+    Ready(1, b"12345678"),
+    Failed(FailureKind.JOIN_FAILED, "no"),
+    Dismantled(1),
+    Pong(3),
+    Notice(NoticeKind.UID_REFUSED, "console", "used", "vault.sign"),
+)
+
+
+def test_every_message_of_both_unions_is_looked_at() -> None:
+    """A11: the corpus of these tests is whole."""
+    assert {type(each) for each in TO} == set(get_args(ToChild))
+    assert {type(each) for each in FROM} == set(get_args(FromChild))
+
+
+@pytest.mark.parametrize("message", TO, ids=lambda message: type(message).__name__)
+def test_what_a_child_is_told_arrives_as_it_was(message: ToChild) -> None:
+    """P4: there and back."""
+    assert TO_CHILD.decode(TO_CHILD.encode(message)) == message
+
+
+@pytest.mark.parametrize("message", FROM, ids=lambda message: type(message).__name__)
+def test_what_a_child_says_arrives_as_it_was(message: FromChild) -> None:
+    """P4: there and back."""
+    assert FROM_CHILD.decode(FROM_CHILD.encode(message)) == message
+
+
+@pytest.mark.parametrize("message", TO, ids=lambda message: type(message).__name__)
+def test_a_child_cannot_command(message: ToChild) -> None:
+    """I3, A11: what only a supervisor says is unknown to a supervisor, whatever tags coincide."""
+    data = TO_CHILD.encode(message)
+    try:
+        understood = FROM_CHILD.decode(data)
+    except Malformed:
+        return
+    assert type(understood) in set(get_args(FromChild))
+    assert (type(message), type(understood)) in {(Ping, Pong)} | {(Stop, type(understood))}
+
+
+def test_tags_are_what_they_were() -> None:
+    """A11: the number of a message is part of the protocol."""
+    assert [encode(each)[1] for each in TO] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [encode(each)[1] for each in FROM] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("message", [*TO, *FROM, TICKET], ids=lambda message: type(message).__name__)
+def test_no_repr_shows_a_token(message: ToChild | FromChild | SessionTicket) -> None:
+    """I6, A37: nor anything that looks like one."""
+    assert "tttt" not in repr(message)
+    assert repr(TOKEN)[2:-1] not in f"{message!s} {message!r}"
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 64])
+def test_a_token_has_32_bytes(size: int) -> None:
+    """R7: a short or long token is refused where it arrives."""
+    for message in (Join(1, b"t" * size, ()), OpenLink(1, "a", "ui", 1, b"t" * size, (), ())):
+        with pytest.raises(Malformed):
+            TO_CHILD.decode(encode(message))
+    short = SessionTicket("console", "ui", "vault", b"t" * size, ())
+    for carrying in (Join(1, TOKEN, (short,)), Admit(short)):
+        with pytest.raises(Malformed):
+            TO_CHILD.decode(encode(carrying))
+
+
+def test_a_notice_names_one_of_the_known_kinds() -> None:
+    """P4: nothing invents an event of the log."""
+    data = FROM_CHILD.encode(FROM[-1])
+    with pytest.raises(Malformed):
+        FROM_CHILD.decode(data.replace(b"uid.refused", b"uid.accepts"))
+
+
+def test_the_names_of_notices_never_change() -> None:
+    """A27: operators and tests search the log for them."""
+    assert {each.value for each in NoticeKind} == {
+        *("uid.refused", "lease.refused", "record.refused", "envelope.refused", "sender.refused"),
+        *("reply.dropped", "join.refused", "link.lost", "member.removed", "handler.failed"),
+    }

@@ -1,0 +1,192 @@
+"""The command `trollbridge`: runs an application as its supervisor, and the demonstration.
+
+May import: `click`, our actors and messages. Invariant: whatever is wrong with an application, its module or the
+terminal, a person reads one line and the process ends with a code of `exits`; never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from trollbridge.actors import exits
+from trollbridge.actors.app import App
+from trollbridge.actors.log import Log
+from trollbridge.messages.errors import DeclarationError, TrollbridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXIT_CODES: Final = (
+    ("0", "The UI ended well. A UI that returns another code ends the application with that code."),
+    ("1", "The UI ended by an error that it did not handle; the line on standard error says which."),
+    ("2", "The command line is wrong."),
+    (str(exits.RING_LOST), "The ring fell more often than the restart intensity allows."),
+    (str(exits.UI_CRASHED), "The UI ended by an exception."),
+    (str(exits.BOOT_FAILED), "The ring could not be formed; nothing was left running."),
+    (str(exits.OUTPUT_CLOSED), "Standard output was closed while something was written to it."),
+    (str(exits.DECLARATION), "The declaration is wrong, or a module cannot be loaded; nothing was left running."),
+    ("128+n", "Signal n ended it: 129 closed terminal, 130 Ctrl-C, 143 SIGTERM."),
+)
+"""What a code means; the README has the same table."""
+_EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<7}{meaning}" for code, meaning in EXIT_CODES)
+_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class NotRunnable(DeclarationError):
+    """What was named is not an application that can be run."""
+
+
+def load(reference: str) -> App:
+    """Import `module:name` and return the `App` that it is; raises `NotRunnable` with the cause in one line."""
+    module, colon, name = reference.partition(":")
+    if not colon or not module or not name:
+        msg = f"{reference!r} does not name an application; write module:app"
+        raise NotRunnable(msg)
+    try:
+        found: object = import_module(module)
+    except DeclarationError as error:
+        msg = f"{reference}: {error}"
+        raise NotRunnable(msg) from None
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise NotRunnable(_why(module, error)) from None
+    for part in name.split("."):
+        if not hasattr(found, part):
+            msg = f"{reference}: the module {module} has no {name}"
+            raise NotRunnable(msg)
+        found = getattr(found, part)
+    if not isinstance(found, App):
+        msg = f"{reference} is a {type(found).__name__}, not an App"
+        raise NotRunnable(msg)
+    return found
+
+
+def _why(module: str, error: BaseException) -> str:
+    """Return one line: what went wrong while the module was imported, and where in the user's own code."""
+    if isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0]):
+        return f"there is no module {error.name} here; run the command in the folder that holds it"
+    text = " ".join(str(error).split())[:300]
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen")]
+    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 and "line " not in text else ""
+    return f"{module} cannot be imported: {type(error).__name__}: {text}".rstrip(": ") + where
+
+
+def _append_to(path: str) -> Callable[[str], object]:
+    """Return a function that appends a line to the file, created 0600; raises `click.ClickException`."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"{path}: {error.strerror}"
+        raise click.BadParameter(msg, param_hint="--log") from None
+    return lambda line: os.write(descriptor, line.encode())
+
+
+def _to_stderr(line: str) -> object:
+    return os.write(2, line.encode())
+
+
+@click.group(context_settings=_SETTINGS, epilog=_EPILOG)
+@click.version_option(package_name="trollbridge", message="trollbridge %(version)s")
+def cli() -> None:
+    """Run applications whose user interface, broker and enclaves are processes of their own.
+
+    They exchange only sealed, immutable envelopes. The process of this command is the supervisor: it starts the
+    others, forms the trust ring, dismantles it when a member dies and forms the next; it holds no message key.
+    """
+
+
+@cli.command(epilog=_EPILOG)
+@click.argument("reference", metavar="MODULE:APP")
+@click.option("--log", metavar="FILE", help="Append the log to FILE instead of standard error.")
+@click.option("--quiet", "-q", is_flag=True, help="Write no log to standard error; what fails is still told.")
+def run(reference: str, log: str | None, quiet: bool) -> None:  # noqa: FBT001  # click's way
+    """Run the application APP of MODULE until its user interface ends.
+
+    MODULE is imported from the current folder, or from where Python is installed; APP is an App(...) at its top.
+
+    \b
+    Examples:
+      trollbridge run notary:app
+      trollbridge run notary:app --log notary.log
+
+    The log has one JSON line for each transition: who, what, why, what next.
+
+    \b
+    Signals:
+      SIGTERM, SIGINT  stop in order: the UI first, then enclaves and broker; a second SIGINT kills
+      SIGHUP           dismantle the ring and form the next under new keys; stop if the terminal was closed
+    """  # noqa: D301  # \b is click's mark for lines that stay as they are
+    _import_from_here()
+    app = load(reference)
+    if log is not None:
+        write = _append_to(log)
+    else:
+        write = (lambda _: None) if quiet else _to_stderr
+    sys.exit(_supervise(app, Log(write)))
+
+
+def _supervise(app: App, log: Log) -> int:
+    from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
+
+    return Supervisor(app, log).run()
+
+
+def _import_from_here() -> None:
+    """Put the current folder on the path where the children have it too: behind the standard library."""
+    here = os.getcwd()  # noqa: PTH109  # what the shell calls it, links included
+    packages = next((n for n, each in enumerate(sys.path) if each.endswith("-packages")), len(sys.path))
+    sys.path[packages:packages] = [here]
+
+
+def _open_standard_descriptors() -> None:
+    """Have 0, 1 and 2 open, on /dev/null if need be: else the next socket would become somebody's output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
+            os.set_inheritable(descriptor, True)  # noqa: FBT003  # the standard library's signature
+
+
+def _leave(code: int) -> NoReturn:
+    """End with `code`, or with `OUTPUT_CLOSED` if what was written last does not arrive."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            code = code or exits.OUTPUT_CLOSED
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the interpreter would try again, and complain
+    sys.exit(code)
+
+
+def main() -> NoReturn:
+    """Run the command and exit."""
+    _open_standard_descriptors()
+    _leave(_run())
+
+
+def _run() -> int:
+    try:
+        code = cli.main(prog_name="trollbridge", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except TrollbridgeError as error:
+        click.echo(f"trollbridge: {error}", err=True)
+        return exits.DECLARATION if isinstance(error, DeclarationError) else 1
+    except (KeyboardInterrupt, click.Abort):
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        return exits.OUTPUT_CLOSED
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    return code if isinstance(code, int) else 0
