@@ -12,15 +12,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors import sockets
-from trollbridge.actors.endpoint import Endpoint, LinkLost
+from trollbridge.actors.endpoint import Endpoint
 from trollbridge.actors.routing import Port, Routing
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind, prologue
 from trollbridge.messages.errors import ProtocolError
 from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role, member_id
+from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import Responder
-from trollbridge.messages.record import LARGEST_RECORD, Item, Link, Routed
+from trollbridge.messages.record import Item, Link, Routed
 
 if TYPE_CHECKING:
     from trollbridge.actors.channel import Channel

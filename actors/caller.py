@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 from trollbridge.actors import exits
 from trollbridge.actors.client import Client
-from trollbridge.actors.endpoint import LinkLost
 from trollbridge.actors.joining import Joining
 from trollbridge.actors.places import place
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind
 from trollbridge.messages.errors import DeclarationError, HandshakeFailed, ProtocolError, TrollbridgeError

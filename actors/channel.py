@@ -10,7 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from trollbridge.actors import sockets
-from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
 

@@ -1,4 +1,4 @@
-"""The entry of every spawned process: `python -I -m trollbridge.actors.child ROLE DESCRIPTOR`.
+"""The entry of every spawned process: `main()` in a fresh interpreter, with ROLE and DESCRIPTOR as arguments.
 
 May import: our messages and actors; the actor's own module by the name that the application declares. Invariant: the
 process dies with the supervisor; it has one descriptor from it, takes its first message from there, and runs no code
@@ -18,8 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from trollbridge.actors.channel import child_channel
-from trollbridge.actors.endpoint import LinkLost
 from trollbridge.actors.places import place
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError, TrollbridgeError
@@ -128,6 +128,8 @@ def _boot(channel: Control) -> int:
 def main() -> NoReturn:
     """Run one process of an application and exit."""
     role, descriptor = Role(sys.argv[1]), int(sys.argv[2])
+    os.closerange(3, descriptor)  # whatever the supervisor itself was started with
+    os.closerange(descriptor + 1, 1 << 20)
     os.set_inheritable(descriptor, False)  # noqa: FBT003  # the standard library's signature
     _settle_in(role)
     channel = child_channel(descriptor)

@@ -12,7 +12,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import Process
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from trollbridge.actors import sockets
-from trollbridge.actors.endpoint import LinkLost
 from trollbridge.actors.membership import Membership, Pending, Route, Settled
 from trollbridge.actors.promise import Promise
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages.errors import (
+    AuthenticationFailed,
     DeadlineExceeded,
     NoSuchHandler,
     NotGranted,
@@ -28,7 +29,7 @@ from trollbridge.messages.errors import (
     Quarantined,
     RingDismantled,
 )
-from trollbridge.messages.record import LARGEST_RECORD
+from trollbridge.messages.limits import LARGEST_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.membership import Progress
     from trollbridge.messages.control import MemberRecord
     from trollbridge.messages.ids import HandlerName
+    from trollbridge.messages.ring_key import Sealed
 
 MOST_UNSENT: Final = 32
 """Calls that may share a record before it is sent without waiting for more."""
@@ -115,6 +117,13 @@ class Client:
         """Return the handlers that may be called in this epoch; none while there is no ring."""
         membership = self._membership
         return {} if membership is None else membership.routes
+
+    def open(self, sealed: Sealed) -> object:
+        """Return the result that `sealed` holds; raises `AuthenticationFailed` if it is not for this ring and role."""
+        with self._lock:
+            if self._membership is None:
+                raise AuthenticationFailed
+            return self._membership.open(sealed)
 
     # Calls.
 

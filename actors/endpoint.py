@@ -10,7 +10,8 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.messages.errors import HandshakeFailed, TrollbridgeError
+from trollbridge.actors.sockets import LinkLost
+from trollbridge.messages.errors import HandshakeFailed
 from trollbridge.messages.noise import Initiator
 from trollbridge.messages.record import MOST_BODIES, Item, Link
 
@@ -21,10 +22,6 @@ HANDSHAKE_SIZE: Final = 4096
 MOST_ITEMS: Final = 256
 JOINED_UP: Final = 32 * 1024
 """Bytes up to which buffers are joined before sending: cheaper than a scatter list."""
-
-
-class LinkLost(TrollbridgeError):
-    """The other end of the link is gone."""
 
 
 def found_link(end: socket.socket, token: bytes, prologue: bytes, timeout: float) -> Link:
@@ -98,8 +95,10 @@ class Endpoint:
 
     def flush(self) -> bool:
         """Send what is ready, as far as the kernel takes it; return whether nothing is left. Raises `LinkLost`."""
-        self._close_batch()
         waiting = self._waiting
+        if not waiting and self._items:
+            return self._send_at_once()
+        self._close_batch()
         while waiting:
             batch = waiting[0]
             if not batch.sealed:  # sealing counts, so it is done once and the record kept
@@ -118,6 +117,28 @@ class Endpoint:
             self.queued -= batch.size
             if self.on_sent is not None:
                 self.on_sent(batch.items)
+        return True
+
+    def _send_at_once(self) -> bool:
+        """Send the only batch, without queueing it: what happens nearly always."""
+        items, bodies, size = self._items, self._bodies, self._size
+        self._items, self._bodies, self._size = [], [], 0
+        bodies.insert(0, self._link.seal(items))
+        try:
+            if size <= JOINED_UP:
+                self.socket.send(b"".join(bodies), socket.MSG_DONTWAIT)
+            else:
+                self.socket.sendmsg(bodies, (), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            batch = _Batch(items, bodies, size)
+            batch.sealed = True
+            self._waiting.append(batch)
+            return False
+        except OSError:
+            raise LinkLost from None
+        self.queued -= size
+        if self.on_sent is not None:
+            self.on_sent(items)
         return True
 
     def open(self, record: memoryview) -> list[tuple[Item, bytes]]:

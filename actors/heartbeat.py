@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.endpoint import LinkLost
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 
 if TYPE_CHECKING:

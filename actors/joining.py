@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.endpoint import Endpoint, LinkLost, found_link
+from trollbridge.actors.endpoint import Endpoint, found_link
 from trollbridge.actors.membership import Membership, Peer, Route
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Envelope, Kind, prologue
 from trollbridge.messages.errors import HandshakeFailed, ProtocolError
 from trollbridge.messages.ids import BROKER, NO_UID, Epoch, HandlerName, MemberId, Microseconds, Role
+from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import AwaitingReply, Initiator
 from trollbridge.messages.parts import Assembly
-from trollbridge.messages.record import LARGEST_RECORD, Item, Routed, envelope_of, route
+from trollbridge.messages.record import Item, Routed, envelope_of, route
 from trollbridge.messages.ring_key import RingKey
 from trollbridge.messages.session import LARGEST_CONTENT, Session
 

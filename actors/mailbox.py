@@ -17,21 +17,23 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pykka._envelope import Envelope as Delivery
 
-from trollbridge.actors.endpoint import Endpoint, LinkLost, found_link
+from trollbridge.actors.endpoint import Endpoint, found_link
 from trollbridge.actors.process_actor import Reply, incident_notice
 from trollbridge.actors.serving import Invocation, Serving
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.envelope import prologue
 from trollbridge.messages.errors import HandlerFailed, HandshakeFailed, ProtocolError
 from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
-from trollbridge.messages.record import LARGEST_RECORD, Item
+from trollbridge.messages.limits import LARGEST_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trollbridge.actors.channel import Channel
     from trollbridge.actors.handler import Exported
+    from trollbridge.messages.record import Item
 
     Control = Channel[control.FromChild, control.ToChild]
 

@@ -278,6 +278,13 @@ class Membership:
             return sealed
         if sealed.handler != of.name:
             raise AuthenticationFailed
+        return self.open(sealed)
+
+    def open(self, sealed: Sealed) -> object:
+        """Return the result that `sealed` holds; raises `AuthenticationFailed` without this epoch's ring key."""
+        of = self.routes.get(HandlerName(sealed.handler))
+        if self.ring_key is None or of is None:
+            raise AuthenticationFailed
         return of.result.decode(self.ring_key.open(sealed))
 
     def _credit(self, name: HandlerName, fresh: HandlerUID) -> None:

@@ -131,16 +131,22 @@ class Routing:
         if port.opening.get(receiver) == uid:
             del port.opening[receiver]
         try:
-            self._ledger.check(uid, port.member, receiver)
             if item.deadline and item.deadline < self._now():
-                self._ledger.forfeit(uid)
-                raise UidRefused(Denial.EXPIRED)
+                self._expired(port, self._ledger.check(uid, port.member, receiver), uid)
+                return
             lease = self._ledger.claim(uid, port.member, receiver)
         except UidRefused as refused:
             self.strike(port.member, NoticeKind.UID_REFUSED, refused.denial)
             self._out.send(port.member, Refusal(uid))
             return
         self._out.send(receiver, _via(item, self._callers[lease.handler].next()), body)
+
+    def _expired(self, port: Port, lease: Lease, uid: HandlerUID) -> None:
+        """Refuse a call that came too late; that is no offence, so its sender gets a UID in place of the void one."""
+        self._out.notice(NoticeKind.UID_REFUSED, port.member, Denial.EXPIRED, lease.handler)
+        self._ledger.forfeit(uid)
+        self._out.send(port.member, Refusal(uid))
+        self._out.send(port.member, record.Lease(lease.handler, b"".join(self._ledger.issue(lease))))
 
     def _reply(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         try:

@@ -12,14 +12,18 @@ import socket
 import struct
 from typing import Final
 
-from trollbridge.messages.errors import Malformed
-from trollbridge.messages.record import LARGEST_RECORD
+from trollbridge.messages.errors import Malformed, TrollbridgeError
+from trollbridge.messages.limits import LARGEST_RECORD
 
 SEND_BUFFER: Final = 4 * LARGEST_RECORD
 """Bytes asked for; the kernel may grant less. One record must fit."""
 _CREDENTIALS: Final = struct.Struct("3i")
 _SPACE: Final = socket.CMSG_SPACE(_CREDENTIALS.size)
 _DESCRIPTORS: Final = socket.CMSG_SPACE(4 * 4)
+
+
+class LinkLost(TrollbridgeError):
+    """The other end of the socket is gone."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -8,7 +8,6 @@ child is left.
 from __future__ import annotations
 
 import os
-import random
 import select
 import signal
 import sys
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors import exits, sockets
 from trollbridge.actors.children import Children
-from trollbridge.actors.endpoint import LinkLost
 from trollbridge.actors.formation import Place, caller_place, next_epoch, ring_places
+from trollbridge.actors.hangup import Terminal
 from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
 from trollbridge.actors.log import Log
 from trollbridge.actors.ring import Ring, RingEvent, RingState
+from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import describe
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
@@ -61,6 +61,7 @@ class Supervisor:
         self._processes = Children(self._epoll)
         self._restarts = Restarts(app.intensity)
         self._heartbeat = Heartbeat()
+        self._terminal = Terminal()
         self._released: set[MemberId] = set()
         self._reason = ""
         self._stopping = False
@@ -136,7 +137,7 @@ class Supervisor:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if number == signal.SIGHUP:
+        if number == signal.SIGHUP and not self._terminal.gone:
             if self._ring.state is RingState.SEALED:
                 self._dismantle(f"{name}: new keys", "")
         elif self._stopping and number == signal.SIGINT:
@@ -374,7 +375,7 @@ class Supervisor:
             self._log.line("application.gave_up", self._ring.epoch, member=SUPERVISOR, why=self._reason)
             self._stop(exits.RING_LOST, "restart intensity reached")
             return
-        wait = delay(number, random.random())  # noqa: S311  # jitter, not a secret
+        wait = delay(number, os.urandom(1)[0] / 255)
         self._log.line("ring.restarting", self._ring.epoch, member=SUPERVISOR, restart=number, delay=round(wait, 3))
         self._form_at = time.monotonic() + wait
 

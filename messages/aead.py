@@ -22,7 +22,7 @@ _ZERO: Final = bytes(12)
 
 
 def _nonce(counter: int) -> bytes:
-    if not 0 <= counter < _LAST:
+    if counter >= _LAST:
         msg = "the message counter is used up; a new key is needed"
         raise UsageError(msg)
     return counter.to_bytes(12, "big")
@@ -57,23 +57,25 @@ def open_once(key: bytes, associated: bytes, ciphertext: Octets) -> bytes:
 class CounterCipher:
     """One direction of a link: a key and the counter of its next message. It only moves forward."""
 
-    __slots__ = ("_cipher", "_counter")
+    __slots__ = ("_counter", "_decrypt", "_encrypt")
 
     def __init__(self, key: bytes) -> None:
         """Take a 32-byte key that nothing else uses."""
-        self._cipher = AESGCM(key)
+        cipher = AESGCM(key)
+        self._encrypt = cipher.encrypt
+        self._decrypt = cipher.decrypt
         self._counter = 0
 
     def seal(self, plaintext: Octets) -> bytes:
         """Seal the next message."""
-        sealed = self._cipher.encrypt(_nonce(self._counter), plaintext, None)
-        self._counter += 1
-        return sealed
+        counter = self._counter
+        self._counter = counter + 1
+        return self._encrypt(_nonce(counter), plaintext, None)
 
     def open(self, ciphertext: Octets) -> bytes:
         """Open the next message; what fails (`AuthenticationFailed`) leaves the counter where it was."""
         try:
-            plaintext = self._cipher.decrypt(_nonce(self._counter), ciphertext, None)
+            plaintext = self._decrypt(_nonce(self._counter), ciphertext, None)
         except (InvalidTag, ValueError):
             raise AuthenticationFailed from None
         self._counter += 1

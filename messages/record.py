@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from trollbridge.messages.noise import Split
 
-LARGEST_RECORD: Final = 192 * 1024
-"""Bytes of one record; a longer packet is malformed."""
 MOST_BODIES: Final = 48 * 1024
 """Bytes of bodies after which a sender starts the next record (one body may be longer)."""
 UID_BYTES = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.client import Client
     from trollbridge.actors.promise import Promise
     from trollbridge.messages.control import MemberRecord
+    from trollbridge.messages.ring_key import Sealed
 
 
 class HandlerProxy:
@@ -121,6 +122,13 @@ class Bridge:
     def epoch(self) -> int | None:
         """The epoch of the sealed ring; None while there is none."""
         return self._client.epoch
+
+    def open(self, sealed: Sealed) -> object:
+        """Return the result that a `Sealed` value holds; only the core UI can, in the epoch that it was sealed in.
+
+        Raises `AuthenticationFailed` for one that is of another epoch, altered or foreign.
+        """
+        return self._client.open(sealed)
 
     def wait_sealed(self, timeout: float | None = None) -> bool:
         """Wait for a sealed ring, at most `timeout` seconds; return whether there is one."""

@@ -133,6 +133,19 @@ def run(reference: str, log: str | None, quiet: bool) -> None:  # noqa: FBT001  
     sys.exit(_supervise(app, Log(write)))
 
 
+@cli.command(epilog=_EPILOG)
+def demo() -> None:
+    """Show the main job on real files: no display, no keychain, no question, under 20 seconds.
+
+    Starts the processes, makes a vault in a temporary place, signs, encrypts, decrypts and verifies files (with gpg
+    too, if it is installed), replays messages, kills the enclave, and shows what the supervisor makes of it. Ends with
+    0 only if all of that went as it should.
+    """
+    from trollbridge.ui_adapter.demo import run as run_demo  # noqa: PLC0415  # `run` need not wait for it
+
+    sys.exit(run_demo())
+
+
 def _supervise(app: App, log: Log) -> int:
     from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
