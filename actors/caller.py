@@ -92,8 +92,7 @@ class _Minder:
             while True:
                 arrived = poll.poll(LINGER if nudged else None)
                 if nudged and not arrived:
-                    nudged = False
-                    self.client.flush_late()
+                    nudged = self.client.tend()
                 for descriptor, _ in arrived:
                     if descriptor == self._wake:
                         os.read(self._wake, 4096)

@@ -59,8 +59,11 @@ class Children:
             self._epoll.register(descriptor, select.EPOLLIN)
         return process
 
-    def tell(self, process: Process, message: control.ToChild, *descriptors: int) -> None:
+    def tell(self, to: Process | MemberId, message: control.ToChild, *descriptors: int) -> None:
         """Send a control message; kill a process that is gone or takes nothing, so that its pidfd tells."""
+        process = to if isinstance(to, Process) else self.get(to)
+        if process is None:
+            return
         try:
             process.channel.send(message, *descriptors)
         except LinkLost:

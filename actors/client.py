@@ -65,7 +65,7 @@ class Client:
         self._nudged = False
         self.members: tuple[MemberRecord, ...] = ()
         self.nudge: Callable[[], None] = lambda: None
-        """Asks for a flush soon, for calls that nobody waits for yet."""
+        """Asks for `tend` soon, for calls that nobody waits for yet."""
 
     # The ring comes and goes.
 
@@ -160,9 +160,8 @@ class Client:
             alone = not membership.pending
             membership.call(pending)
             ready = membership.endpoint.ready
-            if alone or ready >= MOST_UNSENT:
-                self._flush(membership)
-            elif not self._nudged:
+            sent = (alone or ready >= MOST_UNSENT) and self._flush(membership)
+            if not self._nudged and (not sent or membership.starving):
                 self._nudged = True
                 self.nudge()
         return promise
@@ -178,10 +177,17 @@ class Client:
         with self._lock:
             return self._membership is None or self._flush(self._membership)
 
-    def flush_late(self) -> None:
-        """Send what nobody has sent since the nudge."""
+    def tend(self) -> bool:
+        """Do what nobody who waits has done since the nudge: send, and take credit for calls that lack it.
+
+        Return whether calls still lack credit, so that this must be done again soon.
+        """
         self._nudged = False
         self.flush()
+        membership = self._membership
+        if membership is not None and membership.starving:
+            self._nudged = self.poll() and self.flush() and membership.starving
+        return self._nudged
 
     def poll(self) -> bool:
         """Take what has arrived, without waiting, unless another thread does so; return whether the link lives."""

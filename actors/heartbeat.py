@@ -21,7 +21,7 @@ INTERVAL: Final = 1.0
 """Seconds between beats."""
 STOPPED: Final = 2
 """Beats without an answer after which a stopped process is given up."""
-SILENT: Final = 10
+SILENT: Final = 60
 """Beats without an answer or processor time after which a process is given up."""
 LONGEST: Final = 900
 """Beats without an answer after which a busy process is given up too."""

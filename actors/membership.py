@@ -187,6 +187,11 @@ class Membership:
         """Calls without a reply, those that wait for credit included."""
         return len(self.pending) + sum(map(len, self._waiting.values()))
 
+    @property
+    def starving(self) -> bool:
+        """Whether calls wait for credit."""
+        return any(self._waiting.values())
+
     def call(self, pending: Pending) -> None:
         """Send a call if there is credit for its handler, else let it wait for some."""
         name = pending.route.name

@@ -44,7 +44,10 @@ def receive_from(end: socket.socket, buffer: bytearray) -> tuple[int, int]:
 
     Raises `BlockingIOError` if there is none, `Malformed` for one that did not fit.
     """
-    length, ancillary, flags, _ = end.recvmsg_into([buffer], _SPACE, socket.MSG_DONTWAIT)
+    try:
+        length, ancillary, flags, _ = end.recvmsg_into([buffer], _SPACE, socket.MSG_DONTWAIT)
+    except ConnectionResetError:  # it ended with something unread: told once, and before what it had still sent
+        length, ancillary, flags, _ = end.recvmsg_into([buffer], _SPACE, socket.MSG_DONTWAIT)
     pid = 0
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:

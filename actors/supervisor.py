@@ -22,6 +22,7 @@ from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
 from trollbridge.actors.log import Log
 from trollbridge.actors.ring import Ring, RingEvent, RingState
+from trollbridge.actors.signals import Signals
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import describe
 from trollbridge.messages import control
@@ -62,6 +63,7 @@ class Supervisor:
         self._restarts = Restarts(app.intensity)
         self._heartbeat = Heartbeat()
         self._terminal = Terminal()
+        self._signals = Signals(self._on_signal)
         self._released: set[MemberId] = set()
         self._reason = ""
         self._stopping = False
@@ -74,24 +76,14 @@ class Supervisor:
     def run(self) -> int:
         """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
         self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
-        handlers = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        before = signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        self._epoll.register(wake_read, select.EPOLLIN)
-        try:
-            self._form()
-            while not (self._stopping and not self._processes and self._ring.state is RingState.DISMANTLED):
-                self._turn(wake_read)
-        finally:
-            self._processes.end_all()
-            signal.set_wakeup_fd(before)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-            os.close(wake_read)
-            os.close(wake_write)
-            self._epoll.close()
+        with self._epoll, self._signals:
+            self._epoll.register(self._signals.descriptor, select.EPOLLIN)
+            try:
+                self._form()
+                while not (self._stopping and not self._processes and self._ring.state is RingState.DISMANTLED):
+                    self._turn()
+            finally:
+                self._processes.end_all()
         if self._failure:
             _to_stderr(f"trollbridge: {self._failure}\n")
         self._log.line(
@@ -101,10 +93,10 @@ class Supervisor:
 
     # The loop.
 
-    def _turn(self, wake_read: int) -> None:
+    def _turn(self) -> None:
         for descriptor, _ in self._epoll.poll(self._timeout()):
-            if descriptor == wake_read:
-                os.read(wake_read, 4096)
+            if descriptor == self._signals.descriptor:
+                self._signals.drain()
                 continue
             process = self._processes.at(descriptor)
             if process is None:
@@ -167,7 +159,7 @@ class Supervisor:
             if process is None:
                 self._start(member, place.role, theirs)
             else:
-                self._tell(process, control.Join(epoch, place.token, place.tickets), theirs.fileno())
+                self._processes.tell(process, control.Join(epoch, place.token, place.tickets), theirs.fileno())
                 theirs.close()
 
     def _start(self, member: MemberId, role: Role, link: socket.socket | None) -> None:
@@ -177,7 +169,7 @@ class Supervisor:
         boot = control.Boot(
             member, role.value, str(child.actor) if child else "", child.settings if child else (), self._path
         )
-        self._tell(process, boot, *(() if link is None else (link.fileno(),)))
+        self._processes.tell(process, boot, *(() if link is None else (link.fileno(),)))
         if link is not None:
             link.close()
 
@@ -186,14 +178,14 @@ class Supervisor:
         if process.role is Role.BROKER:
             for place in self._places.values():
                 self._open_link(place)
-            self._tell(process, control.Join(epoch, bytes(32), ()))
+            self._processes.tell(process, control.Join(epoch, bytes(32), ()))
             return
         place = self._places[process.member]
         if process.role is Role.EXTENSION:
             self._open_link(place)
             for ticket in place.tickets:
-                self._tell(ticket.enclave, control.Admit(ticket))
-        self._tell(process, control.Join(epoch, place.token, place.tickets))
+                self._processes.tell(MemberId(ticket.enclave), control.Admit(ticket))
+        self._processes.tell(process, control.Join(epoch, place.token, place.tickets))
 
     def _open_link(self, place: Place) -> None:
         end = self._ends.pop(place.member)
@@ -202,7 +194,7 @@ class Supervisor:
         message = control.OpenLink(
             self._ring.epoch, place.member, place.role, pid, place.token, place.handlers, place.peers
         )
-        self._tell(BROKER, message, end.fileno())
+        self._processes.tell(BROKER, message, end.fileno())
         end.close()
 
     def _ready(self, process: Process, message: control.Ready) -> None:
@@ -210,7 +202,7 @@ class Supervisor:
             raise ProtocolError
         if process.role is Role.EXTENSION:
             self._log.line("extension.joined", self._ring.epoch, **_who(process))
-            self._tell(process, control.Seal(()))
+            self._processes.tell(process, control.Seal(()))
             return
         self._log.line("member.joined", self._ring.epoch, **_who(process))
         if self._ring.joined(process.member, message.fingerprint):
@@ -225,9 +217,9 @@ class Supervisor:
         message = control.Seal(tuple(records))
         for process in self._processes:
             if process.role is not Role.UI:
-                self._tell(process, message)
+                self._processes.tell(process, message)
         self._log.line("ring.sealed", self._ring.epoch, member=SUPERVISOR, fingerprint=self._ring.fingerprint)
-        self._tell(self._app.ui.member, message)  # enclaves know before the UI can call
+        self._processes.tell(self._app.ui.member, message)  # enclaves know before the UI can call
         for child in self._app.extensions:
             self._start_extension(child.member)
 
@@ -242,11 +234,6 @@ class Supervisor:
         self._start(member, Role.EXTENSION, theirs)
 
     # What children say.
-
-    def _tell(self, to: Process | str, message: control.ToChild, *descriptors: int) -> None:
-        process = self._processes.get(to) if isinstance(to, str) else to
-        if process is not None:
-            self._processes.tell(process, message, *descriptors)
 
     def _receive(self, process: Process) -> None:
         try:
@@ -349,7 +336,7 @@ class Supervisor:
         for process in self._processes:
             if process.role is Role.EXTENSION:
                 process.terminate()
-            self._tell(process, control.Stop() if self._stopping else message)
+            self._processes.tell(process, control.Stop() if self._stopping else message)
             self._processes.expect_end(process, UI_GRACE if self._stopping and process.role is Role.UI else GRACE)
         self._reaped()
 
@@ -388,7 +375,7 @@ class Supervisor:
             self._dismantle(why, "")
         else:
             for process in self._processes:
-                self._tell(process, control.Stop())
+                self._processes.tell(process, control.Stop())
                 self._processes.expect_end(process, UI_GRACE)
             self._reaped()
 
