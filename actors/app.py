@@ -13,7 +13,7 @@ import msgspec
 
 from trollbridge.actors.intensity import Intensity
 from trollbridge.messages.errors import DeclarationError
-from trollbridge.messages.ids import BROKER, HANDLER, MemberId, Role, member_id
+from trollbridge.messages.ids import BROKER, HANDLER, SUPERVISOR, MemberId, Role, member_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +118,7 @@ class App:
 
     def _check_names(self) -> None:
         names = [child.member for child, _ in self.children]
-        twice = sorted({name for name in names if names.count(name) > 1} | ({BROKER} & set(names)))
+        twice = sorted({name for name in names if names.count(name) > 1} | ({BROKER, SUPERVISOR} & set(names)))
         if twice:
             msg = f"the name {twice[0]} is taken; give each actor its own with Child(…, name=…)"
             raise DeclarationError(msg)

@@ -167,28 +167,34 @@ def run(actor: type[CallerActor], boot: control.Boot, channel: Control, link: so
     channel.send(control.Hello())
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
+    code = _work(work, minder.client, boot.member)
+    return code if _flush() else code or exits.OUTPUT_CLOSED
+
+
+def _work(work: CallerActor, client: Client, member: str) -> int:
     try:
-        return work.run(minder.client) or 0
+        return work.run(client) or 0
     except TrollbridgeError as error:
-        _say(f"trollbridge: {boot.member}: {error}")
+        _say(f"trollbridge: {member}: {error}")
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         return exits.OUTPUT_CLOSED
     except Exception as error:  # noqa: BLE001  # a person reads one line, not a traceback
-        _say(f"trollbridge: {boot.member} failed: {type(error).__name__}: {error} (at {place(error.__traceback__)})")
+        _say(f"trollbridge: {member} failed: {type(error).__name__}: {error} (at {place(error.__traceback__)})")
         return exits.UI_CRASHED
-    finally:
-        _flush()
 
 
-def _flush() -> None:
+def _flush() -> bool:
+    """Write what the UI printed last; return whether it arrived."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
         with contextlib.suppress(OSError):  # the interpreter would try again at exit, and complain
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _say(text: str) -> None:

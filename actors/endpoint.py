@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HANDSHAKE_SIZE: Final = 4096
 MOST_ITEMS: Final = 256
+LARGE: Final = 64 * 1024
+"""Bytes of a body that starts a record of its own."""
 JOINED_UP: Final = 32 * 1024
 """Bytes up to which buffers are joined before sending: cheaper than a scatter list."""
 
@@ -79,8 +81,10 @@ class Endpoint:
 
     def put(self, item: Item, body: bytes = b"") -> None:
         """Add an item to what goes out with the next flush."""
-        self._items.append(item)
         size = len(body)
+        if size > LARGE and self._items:
+            self._close_batch()  # a long body behind many headers would make a record that no buffer takes
+        self._items.append(item)
         if size:
             self._bodies.append(body)
             self.queued += size

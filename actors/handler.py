@@ -90,12 +90,18 @@ class Exported(msgspec.Struct, frozen=True):
         return encode(msgspec.convert(value, self.result_type, builtin_types=BUILTIN))
 
 
-def _parameter(name: str, parameter: inspect.Parameter, hint: object, where: str) -> Parameter:
+def _parameter(name: str, parameter: inspect.Parameter, hint: object) -> Parameter:
     if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
-        msg = f"{where}: parameter {name} must be positional-or-keyword"
+        msg = f"parameter {name} must be positional-or-keyword"
         raise DeclarationError(msg)
-    default = None if parameter.default is inspect.Parameter.empty else encode(parameter.default)
-    return Parameter(name, describe(hint), default)
+    kind = describe(hint)
+    if parameter.default is inspect.Parameter.empty:
+        return Parameter(name, kind, None)
+    try:
+        return Parameter(name, kind, encode(msgspec.convert(parameter.default, hint, builtin_types=BUILTIN)))
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        msg = f"the default of parameter {name} is not of its type"
+        raise DeclarationError(msg) from None
 
 
 def _export(actor: type, name: str, function: Callable[..., object], mark: Mark) -> Exported:
@@ -114,12 +120,17 @@ def _export(actor: type, name: str, function: Callable[..., object], mark: Mark)
         msg = f"{where}: annotate {', '.join(missing)}"
         raise DeclarationError(msg)
     try:
-        parameters = tuple(_parameter(n, p, hints[n], where) for n, p in found)
+        parameters = tuple(_parameter(n, p, hints[n]) for n, p in found)
         result = describe(hints["return"])
     except DeclarationError as error:
         msg = f"{where}: {error}"
         raise DeclarationError(msg) from None
-    arguments: Codec[tuple[object, ...]] = Codec(tuple_of(tuple(hints[n] for n, _ in found)))
+    try:
+        arguments: Codec[tuple[object, ...]] = Codec(tuple_of(tuple(hints[n] for n, _ in found)))
+        Codec[object](hints["return"])
+    except TypeError as error:  # a union that no decoder could take apart
+        msg = f"{where}: {error}"
+        raise DeclarationError(msg) from None
     return Exported(name, parameters, result, mark, arguments, hints["return"])
 
 

@@ -43,4 +43,4 @@ def delay(number: int, jitter: float) -> float:
     """Return the seconds to wait before restart `number`: none, then doubling; `jitter` in 0..1 adds up to half."""
     if number <= 1:
         return 0.0
-    return float(min(LONGEST_DELAY, FIRST_DELAY * 2 ** (number - 2)) * (1 + jitter / 2))
+    return float(min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(number - 2, 64)) * (1 + jitter / 2))

@@ -71,7 +71,10 @@ class Route:
             for each, kind in zip(entry.parameters, types, strict=True)
             if each.default is not None
         }
-        self.result: Final[Codec[Any]] = Codec(realise(entry.result, vocabulary))
+        try:
+            self.result: Final[Codec[Any]] = Codec(realise(entry.result, vocabulary))
+        except TypeError:  # a union that no decoder could take apart
+            raise Malformed from None
 
     def _bind(self, positional: tuple[object, ...], named: Mapping[str, object]) -> tuple[object, ...]:
         names = self._names
@@ -196,9 +199,11 @@ class Membership:
         """Send a call if there is credit for its handler, else let it wait for some."""
         name = pending.route.name
         lease = self._leases.get(name)
-        if lease:
-            self._send(pending, lease.pop())
-            return
+        while lease:
+            uid = lease.pop()
+            if uid not in self.pending:  # an honest broker gives each UID once
+                self._send(pending, uid)
+                return
         if lease is None and name not in self._waiting:
             self.endpoint.put(Request(name))
         self._waiting.setdefault(name, deque()).append(pending)
@@ -293,6 +298,8 @@ class Membership:
         return of.result.decode(self.ring_key.open(sealed))
 
     def _credit(self, name: HandlerName, fresh: HandlerUID) -> None:
+        if fresh in self.pending:  # an honest broker gives each UID once
+            return
         waiting = self._waiting.get(name)
         while waiting:
             pending = waiting.popleft()

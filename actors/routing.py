@@ -62,7 +62,7 @@ class Routing:
         """Take where decisions go, and the monotonic clock in microseconds."""
         self._out = outward
         self._now = now
-        self._ledger = ledger or UidLedger()
+        self._ledger = UidLedger() if ledger is None else ledger
         self._ports: dict[MemberId, Port] = {}
         self._callers: dict[str, Caller] = {}
         self.sealed = False

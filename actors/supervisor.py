@@ -7,6 +7,7 @@ child is left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -85,7 +86,8 @@ class Supervisor:
             finally:
                 self._processes.end_all()
         if self._failure:
-            _to_stderr(f"trollbridge: {self._failure}\n")
+            with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
+                _to_stderr(f"trollbridge: {self._failure}\n")
         self._log.line(
             "application.stopped", self._ring.epoch, member=SUPERVISOR, why=self._reason, exit_code=self._exit
         )

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.messages.envelope import Kind
-from trollbridge.messages.errors import Malformed, TooLarge
+from trollbridge.messages.errors import TooLarge
 from trollbridge.messages.session import LARGEST_CONTENT
 
 if TYPE_CHECKING:
@@ -90,11 +90,9 @@ class Assembly:
         return len(self._held)
 
     def add(self, uid: HandlerUID, piece: memoryview) -> None:
-        """Add a PART; raises `Malformed` if another content is arriving. One that grows too long is let go of."""
-        if self._uid is None:
-            self._uid = uid
-        elif self._uid != uid:
-            raise Malformed
+        """Add a PART. One that grows too long is let go of, and so is another content that was not finished."""
+        if self._uid != uid:  # the session keeps the order, so the other's sender has given it up
+            self._uid, self._held, self._refused = uid, bytearray(), False
         if len(self._held) + len(piece) > self._limit:
             self._refused, self._held = True, bytearray()
         elif not self._refused:

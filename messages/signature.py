@@ -136,6 +136,8 @@ def realise(spec: TypeSpec, vocabulary: Mapping[str, type[msgspec.Struct]], dept
         case MapOf(value):
             return dict[str, realise(value, vocabulary, depth + 1)]  # type: ignore[misc]
         case OneOf(options):
+            if not options:
+                raise Malformed
             return Union[tuple(realise(each, vocabulary, depth + 1) for each in options)]  # noqa: UP007
         case StructOf():
             return _realise_struct(spec, vocabulary, depth)
