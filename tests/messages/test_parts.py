@@ -8,7 +8,7 @@ import pytest
 
 from tests.messages.sessions import CLIENT, ENCLAVE, pair
 from trollbridge.messages.envelope import Envelope, Kind
-from trollbridge.messages.errors import Malformed, TooLarge
+from trollbridge.messages.errors import TooLarge
 from trollbridge.messages.ids import HandlerUID, Microseconds
 from trollbridge.messages.parts import PART_SIZE, WINDOW, Assembly, Outgoing
 from trollbridge.messages.session import LARGEST_CONTENT, Session
@@ -124,13 +124,16 @@ def test_the_limit_holds_for_the_last_piece_too(parts: int, last: int, *, fits: 
     assert len(assembly) == 0
 
 
-def test_a_part_of_another_content_is_malformed_and_changes_nothing() -> None:
-    """F3: pieces cannot be slipped into somebody else's content."""
+def test_a_part_of_another_content_ends_one_that_was_given_up() -> None:
+    """A14: the session keeps the order, so the first was given up; nothing of it gets into the second."""
     assembly = Assembly(100)
+    assembly.add(FIRST, memoryview(bytes(90)))
+    assembly.add(FIRST, memoryview(bytes(90)))
+    assembly.add(SECOND, memoryview(b"ab"))
+    assert (len(assembly), bytes(assembly.finish(SECOND, memoryview(b"c")))) == (2, b"abc")
     assembly.add(FIRST, memoryview(b"ab"))
-    with pytest.raises(Malformed):
-        assembly.add(SECOND, memoryview(b"XX"))
-    assert bytes(assembly.finish(FIRST, memoryview(b"c"))) == b"abc"
+    assembly.add(SECOND, memoryview(b"XX"))
+    assert bytes(assembly.finish(FIRST, memoryview(b"c"))) == b"c"
 
 
 def test_the_end_of_another_content_takes_none_of_the_parts() -> None:

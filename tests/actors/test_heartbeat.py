@@ -1,0 +1,144 @@
+"""Heartbeats, with processes that are numbers: who is called stopped, who hung, and who is only busy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+import pytest
+
+from trollbridge.actors.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
+from trollbridge.actors.sockets import LinkLost
+from trollbridge.messages import control
+
+if TYPE_CHECKING:
+    from trollbridge.actors.spawn import Process
+
+
+class Patient:
+    """Stands in for a process: it keeps what it is asked; the test moves its numbers."""
+
+    def __init__(self, pid: int) -> None:
+        """Start idle, alive, and without a word."""
+        self.pid: Final = pid
+        self.channel: Final = self
+        self.asked: list[int] = []
+        self.is_stopped = False
+        self.ticks = 0
+        self.deaf = False
+
+    def send(self, message: control.ToChild) -> None:
+        """Keep the number of a ping."""
+        if self.deaf:
+            raise LinkLost
+        if not isinstance(message, control.Ping):
+            raise TypeError
+        self.asked.append(message.number)
+
+    def stopped(self) -> bool:
+        """Return what the test says."""
+        return self.is_stopped
+
+    def cpu(self) -> int:
+        """Return what the test says."""
+        return self.ticks
+
+
+def beats(heart: Heartbeat, patients: list[Patient], count: int, start: int = 0, *, busy: bool = False) -> list[str]:
+    """Let `count` beats pass; return each verdict as `beat pid why`."""
+    found: list[str] = []
+    for number in range(start, start + count):
+        if busy:
+            for each in patients:
+                each.ticks += 1
+        processes = cast("list[Process]", patients)
+        found += [f"{number} {process.pid} {why}" for process, why in heart.beat(number * INTERVAL, processes)]
+    return found
+
+
+def test_who_answers_is_asked_again_and_never_given_up() -> None:
+    """K6: one number for each beat."""
+    heart, patient = Heartbeat(), Patient(1)
+    for number in range(50):
+        assert beats(heart, [patient], 1, number) == []
+        heart.heard(1, number + 1)
+    assert patient.asked == list(range(1, 51))
+
+
+def test_a_stopped_process_is_found_after_two_beats() -> None:
+    """K6: SIGSTOP; whatever processor time it has used."""
+    heart, patient = Heartbeat(), Patient(1)
+    patient.is_stopped = True
+    verdicts = beats(heart, [patient], STOPPED + 1, busy=True)
+    assert verdicts == [f"{STOPPED} 1 it is stopped by a signal"]
+
+
+def test_a_process_that_neither_answers_nor_works_is_found_after_ten() -> None:
+    """K6: and it is asked once only, so that its mailbox does not fill."""
+    heart, patient = Heartbeat(), Patient(1)
+    assert beats(heart, [patient], SILENT) == []
+    assert beats(heart, [patient], 1, SILENT) == [f"{SILENT} 1 it neither answers nor works"]
+    assert patient.asked == [1]
+
+
+def test_a_process_that_works_on_something_long_is_left_alone() -> None:
+    """K6: as long as its processor time moves, for a quarter of an hour."""
+    heart, patient = Heartbeat(), Patient(1)
+    assert beats(heart, [patient], LONGEST, busy=True) == []
+    assert beats(heart, [patient], 1, LONGEST, busy=True) == [f"{LONGEST} 1 it has not answered for too long"]
+
+
+def test_work_puts_the_verdict_off_and_no_more() -> None:
+    """K6: ten beats from the last sign of work."""
+    heart, patient = Heartbeat(), Patient(1)
+    beats(heart, [patient], SILENT - 1)
+    beats(heart, [patient], 1, SILENT - 1, busy=True)
+    assert beats(heart, [patient], SILENT - 1, SILENT) == []
+    assert len(beats(heart, [patient], 1, 2 * SILENT - 1)) == 1
+
+
+@pytest.mark.parametrize("number", [0, 2, 99, -1])
+def test_an_answer_to_another_question_is_none(number: int) -> None:
+    """F8: a guessed or late pong does not count."""
+    heart, patient = Heartbeat(), Patient(1)
+    beats(heart, [patient], 1)
+    heart.heard(1, number)
+    heart.heard(2, 1)
+    assert beats(heart, [patient], SILENT - 1, 1) == []
+    assert len(beats(heart, [patient], 1, SILENT)) == 1
+
+
+def test_processes_are_told_apart() -> None:
+    """K6: one hangs, one answers, one is new."""
+    heart, silent, lively = Heartbeat(), Patient(1), Patient(2)
+    verdicts: list[str] = []
+    for number in range(SILENT + 1):
+        verdicts += beats(heart, [silent, lively], 1, number)
+        heart.heard(2, number + 1)
+    assert verdicts == [f"{SILENT} 1 it neither answers nor works"]
+
+
+def test_a_forgotten_process_starts_anew() -> None:
+    """A59: a PID may come again."""
+    heart, patient = Heartbeat(), Patient(1)
+    beats(heart, [patient], SILENT)
+    heart.forget(1)
+    again = Patient(1)
+    assert beats(heart, [again], SILENT, SILENT) == []
+    assert again.asked == [1]
+
+
+def test_no_beat_comes_early() -> None:
+    """K6: whatever wakes the supervisor."""
+    heart, patient = Heartbeat(), Patient(1)
+    processes = cast("list[Process]", [patient])
+    for now in (0.0, 0.1, 0.5, 0.99):
+        assert list(heart.beat(now, processes)) == []
+        heart.heard(1, 1)
+    assert (patient.asked, heart.due) == ([1], INTERVAL)
+
+
+def test_a_process_that_cannot_be_asked_is_given_up_like_a_silent_one() -> None:
+    """K6: a closed channel does not stop the heart."""
+    heart, patient = Heartbeat(), Patient(1)
+    patient.deaf = True
+    assert len(beats(heart, [patient], SILENT + 1)) == 1

@@ -1,0 +1,430 @@
+"""The client's core: which UID goes with which call, whose reply counts, and what every call is told in the end."""
+
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import pytest
+
+from tests.actors.keeper import Keeper, Note
+from tests.actors.memory_ring import ENCLAVE, UI, MemoryRing
+from trollbridge.actors.membership import Pending, Route
+from trollbridge.actors.promise import Promise
+from trollbridge.actors.uids import CREDIT
+from trollbridge.messages import payloads
+from trollbridge.messages.envelope import Kind
+from trollbridge.messages.errors import (
+    AuthenticationFailed,
+    InvalidArguments,
+    Malformed,
+    NotGranted,
+    Outcome,
+    ProtocolError,
+    Refused,
+    RingDismantled,
+    TooLarge,
+    UsageError,
+)
+from trollbridge.messages.ids import BROKER, HandlerName, HandlerUID, MemberId, Microseconds
+from trollbridge.messages.record import Credit, Item, Lease, Publish, Refusal, Request, Routed, route
+from trollbridge.messages.signature import OneOf, Scalar, SequenceOf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ECHO: Final = HandlerName("vault.echo")
+Passing = list[tuple[Item, bytes]]
+
+
+@pytest.fixture
+def ring() -> Iterator[MemoryRing]:
+    """Give a sealed ring whose enclave answers when it is told to."""
+    made = MemoryRing(Keeper(), vocabulary={"Note": Note})
+    yield made
+    made.close()
+
+
+class Watch:
+    """Stands on the way and keeps what passes."""
+
+    def __init__(self, ring: MemoryRing) -> None:
+        """Take its place."""
+        self.seen: list[tuple[MemberId, MemberId, Item, bytes]] = []
+        ring.on_the_way = self
+
+    def __call__(self, sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        """Keep an item and let it pass."""
+        self.seen.append((sender, receiver, item, body))
+        return [(item, body)]
+
+    def routed(self, kind: Kind, sender: MemberId) -> list[tuple[Routed, bytes]]:
+        """Return the headers and bodies of a kind that a member sent."""
+        return [
+            (item, body)
+            for by, _, item, body in self.seen
+            if by == sender and isinstance(item, Routed) and item.kind == kind
+        ]
+
+
+def test_each_call_goes_out_under_a_uid_of_its_own(ring: MemoryRing) -> None:
+    """A27: six hundred calls, more than the credit: six hundred UIDs, each result to its caller."""
+    watch = Watch(ring)
+    promises = [ring.call("echo", b"%d" % number) for number in range(600)]
+    ring.pump(answering=True)
+    assert [each.get(timeout=0) for each in promises] == [b"%d" % number for number in range(600)]
+    used = [item.uid for item, _ in watch.routed(Kind.CALL, UI)]
+    assert (len(used), len(set(used))) == (600, 600)
+    assert [item for by, _, item, _ in watch.seen if by == UI and isinstance(item, Request)] == [Request(ECHO)]
+
+
+def test_calls_beyond_the_credit_wait_for_replies(ring: MemoryRing) -> None:
+    """P3: no credit, no call: that bounds every queue."""
+    promises = [ring.call("echo", b"%d" % number) for number in range(CREDIT + 3)]
+    ring.pump()
+    assert (len(ring.enclave.waiting), ring.membership().outstanding) == (CREDIT, CREDIT + 3)
+    ring.answer()
+    ring.pump()
+    assert (len(ring.enclave.waiting), promises[0].done) == (CREDIT, True)
+    ring.pump(answering=True)
+    assert all(each.done for each in promises)
+
+
+def test_a_call_given_up_before_it_was_sent_is_not_sent(ring: MemoryRing) -> None:
+    """A14: one that waits for credit; its place goes to the next."""
+    promises = [ring.call("echo", b"%d" % number) for number in range(CREDIT + 2)]
+    given_up = promises[CREDIT]
+    assert given_up.cancel()
+    ring.membership().forget(given_up)
+    ring.pump(answering=True)
+    assert len(ring.enclave.ran) == CREDIT + 1
+    assert promises[-1].get(timeout=0) == b"%d" % (CREDIT + 1)
+
+
+def test_a_call_that_its_caller_gave_up_is_passed_over_when_credit_comes(ring: MemoryRing) -> None:
+    """A14: without being forgotten first, too."""
+    promises = [ring.call("echo", b"%d" % number) for number in range(CREDIT + 2)]
+    promises[CREDIT].cancel()
+    ring.pump(answering=True)
+    assert len(ring.enclave.ran) == CREDIT + 1
+
+
+def test_the_same_reply_twice_resolves_nothing_twice(ring: MemoryRing) -> None:
+    """F8, F1: the second finds no call."""
+
+    def twice(_sender: MemberId, _receiver: MemberId, item: Item, body: bytes) -> Passing:
+        return [(item, body)] * (2 if isinstance(item, Routed) and item.kind == Kind.REPLY else 1)
+
+    ring.on_the_way = twice
+    assert [ring.result("echo", b"a"), ring.result("echo", b"b")] == [b"a", b"b"]
+    assert len(ring.settled) == 2
+
+
+def test_a_reply_under_another_calls_uid_resolves_neither(ring: MemoryRing) -> None:
+    """F3, F8: a hostile broker exchanges the UIDs of two replies; both stay what they were."""
+    first, second = ring.call("echo", b"a"), ring.call("echo", b"b")
+    held: Passing = []
+
+    def exchange(_sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        if receiver == UI and isinstance(item, Routed) and item.kind == Kind.REPLY:
+            held.append((item, body))
+            return []
+        return [(item, body)]
+
+    ring.on_the_way = exchange
+    ring.pump(answering=True)
+    uids = [item.uid for item, _ in held if isinstance(item, Routed)]
+    for (item, body), uid in zip(held, reversed(uids), strict=True):
+        ring.clients[UI].take(msgspec.structs.replace(item, uid=uid), body)
+    assert (first.done, second.done, ring.clients[UI].refused) == (False, False, [AuthenticationFailed] * 2)
+    for item, body in held:
+        done = ring.clients[UI].take(item, body)
+        assert done is not None
+        done.promise.resolve(done.value, done.error)
+    assert (first.get(timeout=0), second.get(timeout=0)) == (b"a", b"b")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"sender": "notary"}, {"sender": "console"}, {"receiver": "other"}, {"sequence": 9}, {"deadline": 5}, {"kind": 5}],
+    ids=str,
+)
+def test_a_reply_whose_header_was_rewritten_resolves_nothing(ring: MemoryRing, change: dict[str, Any]) -> None:
+    """I2, I5: sender, receiver, sequence, deadline and kind; the true one still does."""
+    promise = ring.call("echo", b"a")
+    held: Passing = []
+
+    def hold(_sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        if receiver == UI and isinstance(item, Routed):
+            held.append((item, body))
+            return []
+        return [(item, body)]
+
+    ring.on_the_way = hold
+    ring.pump(answering=True)
+    [(item, body)] = held
+    assert ring.clients[UI].take(msgspec.structs.replace(item, **change), body) is None
+    assert (promise.done, len(ring.clients[UI].refused)) == (False, 1)
+    done = ring.clients[UI].take(item, body)
+    assert done is not None
+    assert done.value == b"a"
+
+
+def test_a_refusal_ends_the_call_with_one_sentence(ring: MemoryRing) -> None:
+    """I6: whatever the cause; a refusal of a UID that is not in use is nothing."""
+    promise = ring.call("echo", b"a")
+    ring.pump()
+    uid = next(iter(ring.membership().pending))
+    assert ring.membership().take(Refusal(HandlerUID(bytes(16))), b"") is None
+    settled = ring.membership().take(Refusal(uid), b"")
+    assert settled is not None
+    assert (settled.promise, type(settled.error)) == (promise, Refused)
+    assert ring.membership().take(Refusal(uid), b"") is None
+
+
+def test_an_empty_lease_ends_the_waiting_call(ring: MemoryRing) -> None:
+    """A18: no grant at the broker is `NotGranted` at the caller."""
+    ring.routing._ports[UI].handlers = frozenset()
+    promise = ring.call("echo", b"a")
+    ring.pump()
+    with pytest.raises(NotGranted):
+        promise.get(timeout=0)
+
+
+def test_when_the_ring_falls_each_call_is_told_what_is_known_of_it(ring: MemoryRing) -> None:
+    """A58: sent: unknown; in this process still: not started; nothing hangs."""
+    sent = ring.call("echo", b"a")
+    ring.pump()
+    unsent = ring.call("echo", b"b")
+    membership = ring.membership()
+    assert membership.outstanding == 2
+    settled, blamed = membership.drop(ENCLAVE)
+    told = {each.promise: each.error for each in settled}
+    assert [getattr(told[each], "outcome", None) for each in (sent, unsent)] == [Outcome.UNKNOWN, Outcome.NOT_STARTED]
+    assert blamed is not None
+    assert (blamed.promise, membership.outstanding) == (sent, 0)
+
+
+def test_a_call_that_waits_for_credit_when_the_ring_falls_was_not_started(ring: MemoryRing) -> None:
+    """A58: also without any lease yet."""
+    promises = [ring.call("echo", b"%d" % number) for number in range(CREDIT + 1)]
+    settled, blamed = ring.membership().drop("console")
+    assert ({each.promise for each in settled}, blamed) == (set(promises), None)
+    assert {getattr(each.error, "outcome", None) for each in settled} == {Outcome.NOT_STARTED}
+    assert all(isinstance(each.error, RingDismantled) for each in settled)
+
+
+def test_after_the_ring_has_fallen_nothing_seals_or_opens(ring: MemoryRing) -> None:
+    """A44, R1: for whoever kept a reference: the session, the ring key, a late reply."""
+    ring.call("echo", b"a")
+    ring.pump(answering=True)
+    late = ring.call("echo", b"b")
+    ring.to_broker(UI)
+    ring.to_member(ENCLAVE)
+    ring.answer()
+    membership = ring.membership()
+    membership.drop("")
+    ring.to_broker(ENCLAVE)
+    ring.to_member(UI)
+    assert (late.done, ring.clients[UI].refused) == (False, [AuthenticationFailed])
+    with pytest.raises(UsageError):
+        membership.peers[ENCLAVE].session.seal(Kind.CALL, HandlerUID(bytes(16)), Microseconds(0), b"")
+    assert membership.ring_key is not None
+    with pytest.raises(AuthenticationFailed):
+        membership.ring_key.reveal()
+
+
+@pytest.mark.parametrize(
+    "item",
+    [Request("vault.echo"), Publish(()), Routed(3, ENCLAVE, UI, bytes(16), 0, 0, b"", 0, bytes(16))],
+    ids=lambda item: type(item).__name__,
+)
+def test_what_a_broker_does_not_say_is_malformed(ring: MemoryRing, item: Item) -> None:
+    """A11, I3: requests, manifests, calls to a client."""
+    with pytest.raises(Malformed):
+        ring.membership().take(item, b"")
+
+
+def test_credit_for_a_stranger_is_dropped(ring: MemoryRing) -> None:
+    """I2: and nothing else happens."""
+    with pytest.raises((ProtocolError, KeyError)):
+        ring.membership().take(Credit("stranger", 1), b"")
+    assert ring.result("echo", b"a") == b"a"
+
+
+def test_a_uid_that_comes_twice_does_not_make_a_promise_hang(ring: MemoryRing) -> None:
+    """I2, A14: a hostile broker leases one UID twice; when the ring falls, both calls are told."""
+
+    def doubled(_sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        if receiver == UI and isinstance(item, Lease):
+            return [(Lease(item.handler, item.uids[:16] * 2), body)]
+        return [(item, body)]
+
+    ring.on_the_way = doubled
+    promises = [ring.call("echo", b"a"), ring.call("echo", b"b")]
+    ring.pump()
+    settled, _ = ring.membership().drop("")
+    assert {each.promise for each in settled} | {each.promise for each in ring.settled} == set(promises)
+
+
+def test_a_uid_that_comes_back_in_use_does_not_make_a_promise_hang(ring: MemoryRing) -> None:
+    """I2, A14: a hostile broker replaces a used UID with one that is in use."""
+    in_use: list[bytes] = []
+
+    def again(_sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        if isinstance(item, Routed) and item.kind == Kind.CALL:
+            in_use.append(item.uid)
+        if receiver == UI and isinstance(item, Routed) and item.kind == Kind.REPLY:
+            return [(msgspec.structs.replace(item, route=in_use[-1]), body)]
+        return [(item, body)]
+
+    promises = [ring.call("echo", b"%d" % number) for number in range(2 * CREDIT)]
+    ring.on_the_way = again
+    ring.pump()
+    for _ in range(3):
+        ring.answer()
+        ring.pump()
+    settled, _ = ring.membership().drop("")
+    assert {each.promise for each in settled} | {each.promise for each in ring.settled} == set(promises)
+
+
+# Arguments and results.
+
+
+def route_of(ring: MemoryRing, method: str) -> Route:
+    """Return what the client knows of a handler."""
+    return ring.membership().routes[HandlerName(f"vault.{method}")]
+
+
+def test_a_handler_reads_as_python_writes_it(ring: MemoryRing) -> None:
+    """A18: for messages and for people."""
+    assert {name: each.signature() for name, each in ring.membership().routes.items()} == {
+        "vault.add": "(one: int, other: int) -> int",
+        "vault.echo": "(data: bytes) -> bytes",
+        "vault.note": "(note: Note) -> tuple[Note, ...]",
+        "vault.refuse": "() -> None",
+        "vault.secret": "(word: str) -> str",
+        "vault.small": "(size: int) -> bytes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("positional", "named", "expected"),
+    [
+        ((2, 3), {}, b"\x92\x02\x03"),
+        ((2,), {}, b"\x92\x02\x01"),
+        ((), {"one": 2}, b"\x92\x02\x01"),
+        ((), {"other": 3, "one": 2}, b"\x92\x02\x03"),
+        ((2,), {"other": 3}, b"\x92\x02\x03"),
+    ],
+)
+def test_arguments_are_bound_as_python_binds_them(
+    ring: MemoryRing, positional: tuple[object, ...], named: dict[str, object], expected: bytes
+) -> None:
+    """A17: by position, by name, by default; the code of the session in front."""
+    found = route_of(ring, "add")
+    assert found.content(positional, named) == b"\x01" + found.entry.code + expected
+
+
+@pytest.mark.parametrize(
+    ("positional", "named", "text"),
+    [
+        ((), {}, "vault.add(one: int, other: int) -> int: missing one"),
+        ((1, 2, 3), {}, "vault.add(one: int, other: int) -> int: unexpected arguments"),
+        ((1,), {"one": 1}, "vault.add(one: int, other: int) -> int: unexpected one"),
+        ((1,), {"third": 1}, "vault.add(one: int, other: int) -> int: unexpected third"),
+        (("x",), {}, "vault.add(one: int, other: int) -> int: Expected `int`, got `str` - at `one`"),
+        ((1, None), {}, "vault.add(one: int, other: int) -> int: Expected `int`, got `null` - at `other`"),
+        ((1.5,), {}, "vault.add(one: int, other: int) -> int: Expected `int`, got `float` - at `one`"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_before_anything_is_sent(
+    ring: MemoryRing, positional: tuple[object, ...], named: dict[str, object], text: str
+) -> None:
+    """A11: by the client's own map, with the name of the parameter."""
+    with pytest.raises(InvalidArguments) as refusal:
+        route_of(ring, "add").content(positional, named)
+    assert str(refusal.value) == text
+    assert ring.to_broker(UI) == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [len, Keeper, Keeper(), pytest, Keeper.echo, lambda: b"", object(), {1, 2}, type, iter(()), 2**70, "\ud800"],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("method", ["echo", "add", "secret", "note"])
+def test_what_is_no_value_cannot_be_encoded(ring: MemoryRing, method: str, value: object) -> None:
+    """A10: callables, classes, modules, objects; in every parameter, typed errors only."""
+    with pytest.raises(InvalidArguments):
+        route_of(ring, method).content((value,), {})
+
+
+def test_too_many_bytes_are_told_before_anything_is_sent(ring: MemoryRing) -> None:
+    """P3: by the client's own map."""
+    with pytest.raises(TooLarge) as refusal:
+        route_of(ring, "echo").content((bytes(4 << 20),), {})
+    assert str(refusal.value) == f"vault.echo takes at most {4 << 20} bytes of arguments, not {(4 << 20) + 6}"
+
+
+def test_a_record_type_comes_back_as_the_class_that_the_client_knows(ring: MemoryRing) -> None:
+    """A17: by shape and name; one that it does not know is made for it."""
+    note = Note("a", 1)
+    assert ring.result("note", note) == (note, note)
+    other = MemoryRing(Keeper())
+    made = other.result("note", ("a", 1))[0]
+    assert (type(made) is Note, type(made).__name__, made.text, made.number) == (False, "Note", "a", 1)
+    other.close()
+
+
+def test_a_digest_names_the_call_in_every_epoch(ring: MemoryRing) -> None:
+    """K4: the same handler and arguments, whatever the session's code and UID."""
+
+    def digest(of: MemoryRing, data: bytes) -> bytes:
+        found = route_of(of, "echo")
+        return Pending(Promise(), found, found.content((data,), {}), 0, None).digest()
+
+    other = MemoryRing(Keeper(), epoch=2)
+    assert digest(ring, b"a") == digest(other, b"a") != digest(ring, b"b")
+    other.close()
+
+
+def test_a_manifest_that_makes_no_sense_is_malformed() -> None:
+    """P4, P5: an unknown type, an empty union, a default that is no value of its type."""
+
+    def entry(parameters: tuple[payloads.Parameter, ...]) -> payloads.HandlerEntry:
+        return payloads.HandlerEntry(
+            "x", bytes(16), parameters, Scalar("none"), sensitive=False, idempotent=False, max_bytes=1
+        )
+
+    wrong = [
+        entry((payloads.Parameter("a", Scalar("os.system"), None),)),
+        entry((payloads.Parameter("a", OneOf(()), None),)),
+        entry((payloads.Parameter("a", Scalar("int"), b"\xa1x"),)),
+        entry((payloads.Parameter("a", Scalar("int"), b"\xcc\x01"),)),
+    ]
+    two = OneOf((SequenceOf(Scalar("int")), SequenceOf(Scalar("str"))))
+    wrong.append(payloads.HandlerEntry("x", bytes(16), (), two, sensitive=False, idempotent=False, max_bytes=1))
+    for each in wrong:
+        with pytest.raises(Malformed):
+            Route(ENCLAVE, each, {})
+
+
+def test_an_item_of_the_broker_is_for_the_broker(ring: MemoryRing) -> None:
+    """I2: an envelope with the broker's own name as its sender is nobody's reply."""
+    promise = ring.call("echo", b"a")
+    ring.pump()
+    uid = next(iter(ring.membership().pending))
+    forged = Routed(Kind.REPLY, BROKER, UI, uid, 0, 0, bytes(16), 144, bytes(16))
+    with pytest.raises(AuthenticationFailed):
+        ring.membership().take(forged, bytes(144))
+    assert not promise.done
+
+
+def test_a_part_of_nobodys_reply_is_refused(ring: MemoryRing) -> None:
+    """F8: parts count under the UID of a call in flight only."""
+    session = ring.enclave.serving._clients[UI].session
+    part = session.seal(Kind.PART, HandlerUID(bytes(16)), Microseconds(0), b"piece")
+    with pytest.raises(AuthenticationFailed):
+        ring.membership().take(route(part, b""), part.body)
