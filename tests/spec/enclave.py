@@ -1,0 +1,195 @@
+"""A second implementation of an enclave: it joins, publishes, welcomes, serves calls. No code of ours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from cryptography.exceptions import InvalidTag
+
+from tests.spec.keys import Handshake, fingerprint, prologue, ratchet, sealed_result
+from tests.spec.packing import NotCanonicalError, Value, fields, pack, unpack
+from tests.spec.wire import (
+    HANDSHAKE,
+    LARGEST_CONTENT,
+    LARGEST_RECORD,
+    NO_UID,
+    PART,
+    PART_SIZE,
+    PUBLISH,
+    REFUSAL,
+    REPLY,
+    SESSION,
+    WINDOW,
+    Envelope,
+    Item,
+    Link,
+    Session,
+)
+
+if TYPE_CHECKING:
+    import socket
+
+
+class FaultError(Exception):
+    """What a handler raises to answer with a fault."""
+
+    def __init__(self, code: int, name: str, text: str) -> None:
+        """Take the fields of the fault."""
+        super().__init__(text)
+        self.payload = b"\x04" + pack([code, name, text])
+
+
+class Function(Protocol):
+    """What a handler does."""
+
+    def __call__(self, *arguments: Value) -> Value:
+        """Return the result."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """One handler: what it does, and the rest of its line in the manifest after name and code."""
+
+    function: Function
+    parameters: list[Value]
+    result: Value
+    sensitive: bool = False
+    max_bytes: int = 1 << 20
+
+
+class Enclave:
+    """One enclave in one epoch, with the UI as its only client."""
+
+    def __init__(self, end: socket.socket, member: str, epoch: int, exports: dict[str, Export]) -> None:
+        """Take the end of the link, who this is, and what it exports."""
+        self.end, self.member, self.epoch, self.exports = end, member, epoch, exports
+        self.answered: list[str] = []
+        self.refused = 0
+        self._codes = {os.urandom(16): name for name in exports}
+        self._addresses: dict[bytes, tuple[str, bytes]] = {}
+        self._assembly: tuple[bytes, bytes] = NO_UID, b""
+        self._window = WINDOW
+        self._outgoing: list[tuple[bytes, bytes]] = []
+        self._items: list[Item] = []
+
+    def join(self, token: bytes) -> None:
+        """Found the link and publish."""
+        names = (self.member, "enclave"), ("broker", "broker")
+        handshake = Handshake(token, prologue(self.epoch, *names), initiator=True)
+        self.end.send(handshake.write())
+        handshake.read(self.end.recv(LARGEST_RECORD))
+        self._link = Link(handshake)
+        seeds = {name: os.urandom(32) for name in self.exports}
+        for name, seed in seeds.items():
+            self._expect(name, seed)
+        self._send([PUBLISH, [[name, seed] for name, seed in seeds.items()]])
+
+    def _expect(self, name: str, seed: bytes) -> None:
+        seed, address = ratchet(seed)
+        self._addresses[address] = name, seed
+
+    def _send(self, *items: Item) -> None:
+        self.end.send(self._link.seal(*items))
+
+    def _next(self) -> Item:
+        while not self._items:
+            record = self.end.recv(LARGEST_RECORD)
+            if not record:
+                raise EOFError
+            self._items = self._link.open(record)
+        return self._items.pop(0)
+
+    def _next_envelope(self, kind: int) -> Envelope:
+        item = self._next()
+        assert isinstance(item, Envelope)
+        assert item.kind == kind
+        return item
+
+    def welcome(self, client: str, token: bytes) -> bytes:
+        """Found the session with the UI, tell it the manifest, take the ring key; return its fingerprint."""
+        first = self._next_envelope(HANDSHAKE)
+        assert (first.sender, first.receiver, first.uid) == (client, self.member, NO_UID)
+        names = (client, "ui"), (self.member, "enclave")
+        handshake = Handshake(token, prologue(self.epoch, *names), initiator=False)
+        handshake.read(first.body)
+        answer = Envelope(HANDSHAKE, self.member, client, NO_UID, 0, 0, handshake.write())
+        self._session = Session(handshake, self.epoch, self.member, client, client=False)
+        self._send(answer, self._session.seal(SESSION, NO_UID, b"\x05" + pack([self._manifest(), ["another"]])))
+        offer = self._session.open(self._next_envelope(SESSION))
+        match offer[:1], fields(offer[1:], bytes):
+            case b"\x06", [bytes(key)]:
+                self._ring_key = key
+            case _:
+                raise AssertionError
+        mark = fingerprint(self._ring_key, self.epoch)
+        self._send(self._session.seal(SESSION, NO_UID, b"\x07" + pack([mark])))
+        return mark
+
+    def _manifest(self) -> list[Value]:
+        entries: list[Value] = []
+        for code, name in self._codes.items():
+            export = self.exports[name]
+            entries.append([name, code, export.parameters, export.result, export.sensitive, False, export.max_bytes])
+        return entries
+
+    def serve(self, last: str) -> None:
+        """Answer calls until one of the handler `last` is answered."""
+        while last not in self.answered or self._outgoing:
+            match self._next():
+                case Envelope(kind=5) as part:
+                    uid, held = self._assembly
+                    assert uid in {NO_UID, part.uid}
+                    self._assembly = part.uid, held + self._session.open(part)
+                case Envelope(kind=3) as call:
+                    self._call(call)
+                case [6, str(), int(parts)]:
+                    self._window += parts
+                    self._drain()
+                case other:
+                    raise AssertionError(other)
+
+    def _call(self, call: Envelope) -> None:
+        try:
+            name, seed = self._addresses.pop(call.route)
+            self._expect(name, seed)
+            content = self._session.open(call)
+            if self._assembly[0] == call.uid:
+                content, self._assembly = self._assembly[1] + content, (NO_UID, b"")
+            if content[0] != 1 or self._codes[content[1:17]] != name:
+                raise NotCanonicalError
+        except (KeyError, InvalidTag, NotCanonicalError):
+            self.refused += 1
+            self._send([REFUSAL, call.uid])
+            return
+        self._outgoing.append((call.uid, self._answer(name, content[17:])))
+        self.answered.append(name)
+        self._drain()
+
+    def _answer(self, name: str, encoded: bytes) -> bytes:
+        export = self.exports[name]
+        try:
+            arguments = unpack(encoded)
+            assert isinstance(arguments, list)
+            result = pack(export.function(*arguments))
+        except FaultError as fault:
+            return fault.payload
+        if not export.sensitive:
+            return b"\x02" + result
+        salt, handler = os.urandom(32), f"{self.member}.{name}"
+        ciphertext = sealed_result(self._ring_key, self.epoch, handler, salt, result)
+        return b"\x03" + pack([self.epoch, handler, salt, ciphertext])
+
+    def _drain(self) -> None:
+        while self._outgoing:
+            uid, content = self._outgoing.pop(0)
+            if len(content) <= LARGEST_CONTENT:
+                self._send(self._session.seal(REPLY, uid, content))
+            elif self._window:
+                self._window -= 1
+                self._send(self._session.seal(PART, uid, content[:PART_SIZE]))
+                self._outgoing.insert(0, (uid, content[PART_SIZE:]))
+            else:
+                self._outgoing.insert(0, (uid, content))
+                return

@@ -1,0 +1,229 @@
+"""The tables of SPEC.md equal the code's constants, so that the page cannot go stale."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from typing import Final
+
+import msgspec
+import pytest
+
+from tests.spec import document
+from trollbridge.actors import broker, channel, endpoint, joining, mailbox, routing, supervisor, uids
+from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
+from trollbridge.messages import (
+    control,
+    envelope,
+    errors,
+    ids,
+    labels,
+    limits,
+    noise,
+    padding,
+    parts,
+    payloads,
+    record,
+    ring_key,
+    session,
+    signature,
+)
+from trollbridge.messages.padding import padded
+
+LIMITS: Final = {
+    "LARGEST_RECORD": limits.LARGEST_RECORD,
+    "MOST_BODIES": record.MOST_BODIES,
+    "MOST_ITEMS": endpoint.MOST_ITEMS,
+    "LARGEST_CONTENT": session.LARGEST_CONTENT,
+    "PART_SIZE": parts.PART_SIZE,
+    "WINDOW": parts.WINDOW,
+    "WIDEST_GAP": session.WIDEST_GAP,
+    "SMALLEST": padding.SMALLEST,
+    "CREDIT": uids.CREDIT,
+    "MOST_STRIKES": routing.MOST_STRIKES,
+    "MOST_SESSION_MESSAGES": routing.MOST_SESSION_MESSAGES,
+    "DEFAULT_MAX_BYTES": DEFAULT_MAX_BYTES,
+    "LARGEST_MAX_BYTES": LARGEST_MAX_BYTES,
+    "DEEPEST": signature.DEEPEST,
+    "LARGEST_CONTROL": channel.LARGEST,
+    "MOST_QUEUED": broker.MOST_QUEUED,
+    "JOIN_TIMEOUT": joining.JOIN_TIMEOUT,
+    "BOOT_LIMIT": supervisor.BOOT_LIMIT,
+}
+# A struct's field as the page names it, where that is another name than the code's.
+SAID: Final = {
+    "tickets": "[ticket, …]",
+    "members": "[[member, role, pid], …]",
+    "settings": "[[setting, value], …]",
+    "path": "[path, …]",
+    "token": "token (32 bytes)",
+}
+
+
+def shapes(kinds: object) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return tag → (name, fields) of a union of structs."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for kind in getattr(kinds, "__args__", ()):
+        assert issubclass(kind, msgspec.Struct)
+        assert kind.__struct_config__.array_like
+        assert kind.__struct_config__.forbid_unknown_fields
+        found[str(kind.__struct_config__.tag)] = kind.__name__, kind.__struct_fields__
+    return found
+
+
+def test_the_roles_are_the_codes() -> None:
+    """I3: and their texts, which the prologue binds."""
+    assert list(document.table(1, "role it is")) == [role.value for role in ids.Role]
+
+
+def test_names_match_the_codes_patterns() -> None:
+    """I4: members and methods."""
+    assert f"`{ids.MEMBER.pattern}`" in document.section(1)
+    assert f"`{ids.HANDLER.pattern}`" in document.section(1)
+
+
+def test_the_examples_of_padding_are_right() -> None:
+    """A19: each example of the text, and the smallest."""
+    examples = re.findall(r"padded\(([\d ]+)\) = ([\d ]+)", document.section(2))
+    assert len(examples) == 3
+    for length, result in examples:
+        assert padded(int(length.replace(" ", ""))) == int(result.replace(" ", "")), length
+
+
+def test_the_handshake_is_the_codes() -> None:
+    """A34: the protocol's name and the size of its messages."""
+    assert f"`{noise.PROTOCOL_NAME.decode()}`" in document.section(4)
+    assert f"each message has {noise.OVERHEAD} bytes" in document.section(4)
+    assert envelope.VERSION == 1
+    assert "# The Trollbridge protocol, version 1" in document.TEXT
+
+
+def test_the_items_are_the_codes() -> None:
+    """P4: tags, names and fields."""
+    found = {tag: (row[0], tuple(row[1].split(", "))) for tag, row in document.table(5, "tag item").items()}
+    assert found == shapes(record.Item)
+
+
+def test_the_kinds_are_the_codes() -> None:
+    """P4: every kind of envelope."""
+    found = {int(number): row[0] for number, row in document.table(6, "number kind").items()}
+    assert found == {kind.value: kind.name for kind in envelope.Kind}
+
+
+def test_the_payloads_are_the_codes() -> None:
+    """P4: every payload, under the byte that the code gives it."""
+    names = {int(byte, 16): row[0] for byte, row in document.table(9, "byte payload").items()}
+    made: list[payloads.Payload] = [
+        payloads.Call(ids.SessionCode(bytes(16)), b"\x90"),
+        payloads.Result(b"\xc0"),
+        payloads.SealedResult(b"\x90"),
+        payloads.Fault(1, "", ""),
+        payloads.Welcome((), ()),
+        payloads.RingKeyOffer(bytes(32)),
+        payloads.RingKeyAccepted(bytes(8)),
+    ]
+    assert {type(each) for each in made} == set(payloads.Payload.__args__)
+    assert names == {payloads.encode(each)[0]: type(each).__name__ for each in made}
+    assert f"({payloads.CODE_SIZE} bytes)" in document.table(9, "byte payload")["01"][1]
+    assert f"({ring_key.FINGERPRINT_SIZE} bytes)" in document.table(9, "byte payload")["07"][1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (payloads.HandlerEntry, "method's name|session code (16 bytes)|[parameter, …]|type of the result|sensitive"),
+        (payloads.Parameter, "name|type|default"),
+        (control.SessionTicket, "client|client's role|enclave|token (32 bytes)|[method's name, …]"),
+        (control.MemberRecord, "member|role|pid"),
+        (record.PublishedHandler, "method's name|seed (32 bytes)"),
+        (ring_key.Sealed, "epoch|handler|salt|ciphertext"),
+        (payloads.Fault, "code|name|text"),
+        (signature.Field, "field's name|type"),
+    ],
+)
+def test_the_records_are_written_as_the_code_has_them(kind: type[msgspec.Struct], words: str) -> None:
+    """P4: an array of as many fields, untagged, and the page writes them in this order."""
+    fields = words.split("|")
+    if kind is payloads.HandlerEntry:
+        fields += ["idempotent", "max_bytes"]
+    assert len(fields) == len(kind.__struct_fields__)
+    assert kind.__struct_config__.tag is None
+    assert f"[{', '.join(fields)}]" in document.TEXT
+
+
+def test_the_types_are_the_codes() -> None:
+    """P4: tags and names of the grammar, and its scalars."""
+    found = {tag: row[0] for tag, row in document.table(9, "tag type").items()}
+    assert found == {tag: name for tag, (name, _) in shapes(signature.TypeSpec).items()}
+    words = document.section(9).split("A scalar's name is one of ")[1].split(", each")[0]
+    scalars = [None if kind == "none" else getattr(builtins, kind) for kind in re.findall(r"`(\w+)`", words)]
+    assert [signature.describe(kind) for kind in scalars] == [
+        signature.Scalar(n) for n in re.findall(r"`(\w+)`", words)
+    ]
+    assert len(scalars) == 6
+
+
+def test_the_error_codes_are_the_codes() -> None:
+    """P4: every number, in order."""
+    found = {int(code): row[0] for code, row in document.table(9, "code name").items()}
+    assert list(found.items()) == [(code.value, code.name) for code in errors.ErrorCode]
+
+
+@pytest.mark.parametrize(
+    ("header", "kinds"), [("tag to a child", control.ToChild), ("tag from a child", control.FromChild)]
+)
+def test_the_control_messages_are_the_codes(header: str, kinds: object) -> None:
+    """I8: tags, names, and as many fields in the same order."""
+    found = {tag: (row[0], row[1]) for tag, row in document.table(13, header).items()}
+    expected = {
+        tag: (name, ", ".join(SAID.get(each, "[handler, …]" if each == "handlers" else each) for each in fields))
+        for tag, (name, fields) in shapes(kinds).items()
+    }
+    assert {tag: (name, said.replace("[peer, …]", "peers")) for tag, (name, said) in found.items()} == expected
+
+
+def test_kinds_of_failures_and_notices_are_the_codes() -> None:
+    """P4: numbers and names."""
+    failures = {int(number): row[0] for number, row in document.table(13, "number kind of failure").items()}
+    assert failures == {kind.value: kind.name for kind in control.FailureKind}
+    assert list(document.table(13, "kind of notice")) == [kind.value for kind in control.NoticeKind]
+
+
+def test_what_is_refused_has_a_notice_that_exists() -> None:
+    """The table of refusals names no notice that the code lacks."""
+    text = document.section(12)
+    named = set(re.findall(r"`([a-z]+\.[a-z]+)`", text))
+    assert named <= {kind.value for kind in control.NoticeKind}
+    assert len(named) == 7
+
+
+def test_the_limits_are_the_codes() -> None:
+    """P3: every limit, to the byte."""
+    found = {name: int(row[0]) for name, row in document.table(15, "name value").items()}
+    assert found == LIMITS
+    assert mailbox.JOIN_TIMEOUT == joining.JOIN_TIMEOUT
+
+
+def test_every_limit_that_the_text_names_is_in_the_table() -> None:
+    """A name in capitals is a limit, a kind of envelope, a failure, a code, or a word of the system's."""
+    known = {*LIMITS, *(kind.name for kind in envelope.Kind), *(kind.name for kind in control.FailureKind)}
+    known |= {code.name for code in errors.ErrorCode} | {"ROLE", "DESCRIPTOR"}
+    known |= {"SO_PASSCRED", "SO_SNDBUF", "SCM_RIGHTS", "SCM_CREDENTIALS", "CLOCK_MONOTONIC"}
+    assert set(re.findall(r"`([A-Z][A-Z_]+)`", document.TEXT)) <= known
+
+
+def test_the_labels_are_the_codes() -> None:
+    """A34: every label, each once, and none in the text that is not among them."""
+    constants = [value.decode() for value in vars(labels).values() if isinstance(value, bytes)]
+    assert sorted(document.table(16, "label purpose")) == sorted(constants)
+    assert set(re.findall(r"tb1 [a-z ]+", document.TEXT)) == set(constants)
+    assert len(set(constants)) == len(constants)
+
+
+def test_every_section_is_in_the_contents() -> None:
+    """The list at the head links to each, in order."""
+    headings = re.findall(r"^## (\d+)\. (.+)$", document.TEXT, re.MULTILINE)
+    links = re.findall(r"^(\d+)\. \[(.+)\]\(#(.+)\)$", document.TEXT, re.MULTILINE)
+    assert [(number, title) for number, title, _ in links] == headings
+    anchors = [f"{number}-{title.lower().replace(',', '').replace(' ', '-')}" for number, title in headings]
+    assert [anchor for _, _, anchor in links] == anchors
