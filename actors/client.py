@@ -295,9 +295,7 @@ class Client:
                 return True
             for item, body in items:
                 with contextlib.suppress(ProtocolError, KeyError):
-                    done = membership.take(item, body)
-                    if done is not None:
-                        settled.append(done)
+                    settled += membership.take(item, body)
         self._settle(settled)
         return True
 

@@ -27,6 +27,7 @@ class Place(msgspec.Struct, frozen=True):
     token: bytes
     tickets: tuple[SessionTicket, ...]
     handlers: tuple[str, ...]
+    granted: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Show who it is for."""
@@ -49,6 +50,12 @@ def _tickets(app: App, client: MemberId, role: Role) -> tuple[SessionTicket, ...
     return tuple(tickets)
 
 
+def _granted(app: App, enclave: MemberId) -> tuple[str, ...]:
+    prefix = f"{enclave}."
+    names = {name for granted in app.grants.values() for name in granted if name.startswith(prefix)}
+    return tuple(sorted(name.removeprefix(prefix) for name in names))
+
+
 def caller_place(app: App, client: MemberId, role: Role) -> Place:
     """Return the place of a UI or an extension, with fresh tokens."""
     return Place(client, role, os.urandom(TOKEN_SIZE), _tickets(app, client, role), tuple(sorted(app.grants[client])))
@@ -60,7 +67,8 @@ def ring_places(app: App) -> dict[MemberId, Place]:
     places = {ui.member: ui}
     for enclave in app.enclaves:
         own = tuple(each for each in ui.tickets if each.enclave == enclave.member)
-        places[enclave.member] = Place(enclave.member, Role.ENCLAVE, os.urandom(TOKEN_SIZE), own, ())
+        token, granted = os.urandom(TOKEN_SIZE), _granted(app, enclave.member)
+        places[enclave.member] = Place(enclave.member, Role.ENCLAVE, token, own, (), granted)
     return places
 
 

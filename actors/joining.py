@@ -18,7 +18,7 @@ from trollbridge.messages.errors import HandshakeFailed, ProtocolError
 from trollbridge.messages.ids import BROKER, NO_UID, Epoch, HandlerName, MemberId, Microseconds, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import AwaitingReply, Initiator
-from trollbridge.messages.parts import Assembly
+from trollbridge.messages.padding import padded
 from trollbridge.messages.record import Item, Routed, envelope_of, route
 from trollbridge.messages.ring_key import RingKey
 from trollbridge.messages.session import LARGEST_CONTENT, Session
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 JOIN_TIMEOUT: Final = 20.0
 """Seconds that broker and enclaves may take."""
-_LARGEST_MANIFEST: Final = 1 << 20
 _NEVER: Final = Microseconds(0)
 
 
@@ -47,7 +46,6 @@ class Joining:
         self._vocabulary = vocabulary
         self._awaiting: dict[MemberId, AwaitingReply] = {}
         self._sessions: dict[MemberId, Session] = {}
-        self._manifests: dict[MemberId, Assembly] = {}
         self._peers: dict[MemberId, Peer] = {}
         self._routes: dict[HandlerName, Route] = {}
         self._accepted: set[MemberId] = set()
@@ -90,16 +88,11 @@ class Joining:
             if split is None:
                 raise HandshakeFailed
             self._sessions[enclave] = Session(split, epoch, self._member, enclave, initiator=True)
-            self._manifests[enclave] = Assembly(_LARGEST_MANIFEST)
             return
         session = self._sessions.get(enclave)
         if session is None:
             raise HandshakeFailed
-        opened = session.open(envelope)
-        if envelope.kind == Kind.PART:
-            self._manifests[enclave].add(envelope.uid, opened)
-            return
-        payload = payloads.decode(self._manifests[enclave].finish(envelope.uid, opened))
+        payload = payloads.decode(session.open(envelope))
         match payload:
             case payloads.Welcome() if enclave not in self._peers:
                 self._welcome(session, payload)
@@ -116,5 +109,5 @@ class Joining:
         for entry in welcome.handlers:
             found = Route(session.peer, entry, self._vocabulary)
             self._routes[found.name] = found
-            limit = max(limit, entry.max_bytes)
+            limit = max(limit, padded(entry.max_bytes))  # a sensitive result is padded before it is sealed
         self._peers[session.peer] = Peer(session, limit, welcome.withheld)

@@ -137,7 +137,7 @@ class Mailbox:
         control_fd, record = self._control.fileno(), False
         for descriptor, events in self._epoll.poll():
             if descriptor == control_fd:
-                self._take_control()
+                self.catch_up()
             elif events & ~select.EPOLLOUT:
                 record = True
         if record:  # after control: a call that follows the seal must find the ring sealed
@@ -179,11 +179,18 @@ class Mailbox:
 
     # Control.
 
-    def _take_control(self) -> None:
-        try:
-            message, _ = self._control.receive()
-        except LinkLost:
-            self._end()
+    def catch_up(self) -> None:
+        """Take what the supervisor has sent so far."""
+        while True:
+            try:
+                message, _ = self._control.receive(wait=False)
+            except BlockingIOError:
+                return
+            except LinkLost:
+                self._end()
+            self._take_control(message)
+
+    def _take_control(self, message: control.ToChild) -> None:
         match message:
             case control.Join():
                 self._join(message)
@@ -211,6 +218,7 @@ class Mailbox:
             self._refuse_to_join("the broker did not prove the join token")
         self._endpoint = Endpoint(self._link_end, link)
         self._epoll.register(self._link_end.fileno(), select.EPOLLIN)
+        self.serving.check_grants(message.granted)
         self.serving.join(self._epoch, message.tickets)
 
     def _refuse_to_join(self, why: str) -> NoReturn:

@@ -35,7 +35,7 @@ from trollbridge.messages.session import LARGEST_CONTENT
 from trollbridge.messages.signature import realise, sentence, tuple_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from trollbridge.actors.endpoint import Endpoint
     from trollbridge.actors.promise import Promise
@@ -120,7 +120,7 @@ def _where(error: Exception, names: tuple[str, ...]) -> str:
 class Pending:
     """A call that has no reply yet."""
 
-    __slots__ = ("content", "deadline", "progress", "promise", "route", "sent")
+    __slots__ = ("content", "deadline", "progress", "promise", "route", "sent", "sequence")
 
     def __init__(
         self, promise: Promise[Any], route: Route, content: bytes, deadline: int, progress: Progress | None
@@ -132,10 +132,12 @@ class Pending:
         self.deadline = Microseconds(deadline)
         self.progress = progress
         self.sent = False
+        self.sequence = -1
+        """The CALL's sequence in its session, once it is sealed: the reply must name it."""
 
     def digest(self) -> bytes:
         """Return a digest of handler and arguments, the same in every epoch."""
-        return labels.digest(labels.CONTEXT, self.route.name.encode(), self.content[payloads.CODE_SIZE + 1 :])
+        return labels.digest(labels.CALL, self.route.name.encode(), self.content[payloads.CODE_SIZE + 1 :])
 
 
 class Peer:
@@ -214,6 +216,7 @@ class Membership:
         content = pending.content
         if len(content) <= LARGEST_CONTENT:
             envelope = peer.session.seal(Kind.CALL, uid, pending.deadline, content)
+            pending.sequence = envelope.sequence
             self.endpoint.put(route(envelope, b""), envelope.body)
         else:
             peer.outgoing.put(Kind.CALL, uid, pending.deadline, content, pending.progress)
@@ -221,6 +224,8 @@ class Membership:
 
     def _drain(self, peer: Peer) -> None:
         for envelope in peer.outgoing.drain():
+            if envelope.kind == Kind.CALL and envelope.uid in self.pending:
+                self.pending[envelope.uid].sequence = envelope.sequence
             self.endpoint.put(route(envelope, b""), envelope.body)
 
     def _sent(self, items: list[Item]) -> None:
@@ -230,34 +235,34 @@ class Membership:
                 if pending is not None:
                     pending.sent = True
 
-    def take(self, item: Item, body: bytes) -> Settled | None:
+    def take(self, item: Item, body: bytes) -> Sequence[Settled]:
         """Handle one item from the broker; return what it settles. Raises `ProtocolError` for one to drop."""
         if type(item) is Routed:
             envelope = envelope_of(item, body)
             if item.kind == Kind.REPLY:
-                return self._reply(envelope, item.route)
+                return (self._reply(envelope, item.route),)
             if item.kind == Kind.PART:
                 self._of(envelope)
                 peer = self.peers[envelope.sender]
                 peer.assembly.add(envelope.uid, peer.session.open(envelope))
-                return None
+                return ()
             raise Malformed
         if type(item) is Lease:
             return self._lease(item)
         if type(item) is Refusal:
             refused = self.pending.pop(HandlerUID(item.uid), None)
-            return None if refused is None else Settled(refused.promise, error=Refused())
+            return () if refused is None else (Settled(refused.promise, error=Refused()),)
         if type(item) is Credit:
             peer = self.peers[MemberId(item.peer)]
             peer.outgoing.credit(item.parts)
             self._drain(peer)
-            return None
+            return ()
         raise Malformed
 
     def _of(self, envelope: Envelope) -> Pending:
         pending = self.pending.get(envelope.uid)
-        if pending is None or pending.route.peer != envelope.sender:
-            raise AuthenticationFailed
+        if pending is None or pending.route.peer != envelope.sender or pending.sequence != envelope.deadline:
+            raise AuthenticationFailed  # where a call has its deadline, its reply has the call's sequence
         return pending
 
     def _reply(self, envelope: Envelope, fresh: bytes) -> Settled:
@@ -308,16 +313,14 @@ class Membership:
                 return
         self._leases.setdefault(name, []).append(fresh)
 
-    def _lease(self, lease: Lease) -> Settled | None:
+    def _lease(self, lease: Lease) -> Sequence[Settled]:
         name = HandlerName(lease.handler)
         if not lease.uids:
-            waiting = self._waiting.pop(name, None)
-            first = waiting.popleft() if waiting else None
-            return None if first is None else Settled(first.promise, error=NotGranted())
+            return [Settled(each.promise, error=NotGranted()) for each in self._waiting.pop(name, ())]
         self._leases.setdefault(name, [])
         for start in range(0, len(lease.uids), 16):
             self._credit(name, HandlerUID(lease.uids[start : start + 16]))
-        return None
+        return ()
 
     def forget(self, promise: Promise[Any]) -> None:
         """Drop a call that still waits for credit; one that was sent keeps its UID until the reply."""

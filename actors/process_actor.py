@@ -42,12 +42,12 @@ class Reply(Promise[bytes]):
             raise UsageError(msg)
         serving, invocation = self._mailbox.serving, self._invocation
         if isinstance(value, CallError):
-            serving.fail(invocation.client, invocation.uid, value)
+            serving.fail(invocation.origin, value)
             return
         try:
             encoded = invocation.exported.encode_result(value)
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            serving.fail(invocation.client, invocation.uid, self._mailbox.incident(invocation, error))
+            serving.fail(invocation.origin, self._mailbox.incident(invocation, error))
             return
         serving.answer(invocation, encoded)
 
@@ -118,4 +118,4 @@ def incident_notice(invocation: Invocation, error: BaseException, number: str) -
     """Return the notice of a handler that failed: which, how, where and its number; no value of any kind."""
     kind = type(error)
     detail = f"{invocation.exported.name} {number} {place(error.__traceback__)}"
-    return NoticeKind.INCIDENT, invocation.client, f"{kind.__module__}.{kind.__qualname__}", detail
+    return NoticeKind.INCIDENT, invocation.origin.client, f"{kind.__module__}.{kind.__qualname__}", detail

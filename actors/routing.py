@@ -161,6 +161,9 @@ class Routing:
         if port.parts.get(receiver, 0) >= WINDOW:
             self._out.remove(port.member, "more parts than its credit")
             return
+        if receiver not in self._ports:  # it has left, which is no fault of the sender
+            self._out.send(port.member, Credit(receiver, 1))
+            return
         try:
             if port.role is Role.ENCLAVE:
                 if not self._ledger.in_flight(uid, port.member, receiver):

@@ -21,6 +21,7 @@ from trollbridge.messages.errors import (
     AuthenticationFailed,
     CallError,
     DeadlineExceeded,
+    DeclarationError,
     HandshakeFailed,
     InvalidArguments,
     Malformed,
@@ -44,11 +45,18 @@ OVERHEAD: Final = 64
 _NEVER: Final = Microseconds(0)
 
 
-class Invocation(msgspec.Struct, frozen=True):
-    """A call that may run: authenticated, claimed and decoded."""
+class Origin(msgspec.Struct, frozen=True):
+    """Whom a reply goes to, and which call it answers: UID and sequence, both authenticated in it."""
 
     client: MemberId
     uid: HandlerUID
+    sequence: int
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """A call that may run: authenticated, claimed and decoded."""
+
+    origin: Origin
     exported: Exported
     arguments: tuple[object, ...]
 
@@ -65,6 +73,9 @@ class Outside(Protocol):
     def now(self) -> int:
         """Return the monotonic clock in microseconds."""
         ...
+
+    def catch_up(self) -> None:
+        """Take what the supervisor has sent so far."""
 
 
 class _Client:
@@ -105,8 +116,17 @@ class Serving:
         self._out.put(Publish(tuple(PublishedHandler(name, seed) for name, seed in seeds.items())))
 
     def admit(self, ticket: SessionTicket) -> None:
-        """Take the ticket of one session."""
+        """Take the ticket of one session; raises `DeclarationError` if it grants a handler that is not exported."""
+        self.check_grants(ticket.grants)
         self._tickets[MemberId(ticket.client)] = ticket
+
+    def check_grants(self, names: Iterable[str]) -> None:
+        """Raise `DeclarationError` for the name of a handler that is not exported."""
+        for name in names:
+            if name not in self._handlers:
+                known = ", ".join(sorted(self._handlers)) or "nothing"
+                msg = f"grants name {self._member}.{name}, but {self._member} exports {known}"
+                raise DeclarationError(msg)
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -151,6 +171,8 @@ class Serving:
     # Founding a session.
 
     def _handshake(self, envelope: Envelope) -> None:
+        if envelope.sender not in self._tickets:
+            self._out.catch_up()  # the ticket was sent before its holder was told, but over another socket
         ticket = self._tickets.pop(envelope.sender, None)
         try:
             if ticket is None or envelope.receiver != self._member:
@@ -175,8 +197,12 @@ class Serving:
         self._say(client, payloads.Welcome(tuple(each.entry(code) for code, each in codes.items()), withheld))
 
     def _say(self, client: _Client, payload: payloads.Payload) -> None:
-        client.outgoing.put(Kind.SESSION, NO_UID, _NEVER, payloads.encode(payload))
-        self._drain(client)
+        content = payloads.encode(payload)
+        if len(content) > LARGEST_CONTENT:
+            msg = f"the manifest of {self._member} takes {len(content)} bytes, at most {LARGEST_CONTENT}; split it"
+            raise DeclarationError(msg)
+        envelope = client.session.seal(Kind.SESSION, NO_UID, _NEVER, content)
+        self._out.put(route(envelope, b""), envelope.body)
 
     def _session(self, envelope: Envelope) -> None:
         client = self._clients.get(envelope.sender)
@@ -216,19 +242,21 @@ class Serving:
         try:
             content = client.assembly.finish(envelope.uid, opened)
             payload = payloads.decode(content)
+            if not self.sealed:
+                self._out.catch_up()  # the seal was sent before the caller was told, but over another socket
             if not isinstance(payload, payloads.Call) or not self.sealed:
                 raise Malformed
             exported = client.codes.get(payload.code)
             if exported is None or exported.name != name:
                 raise AuthenticationFailed
-            return self._accept(client, envelope, exported, payload.arguments)
+            return self._accept(envelope, exported, payload.arguments)
         except ProtocolError as error:
             self._refuse(envelope, type(error).__name__)
         except CallError as error:
-            self.fail(envelope.sender, envelope.uid, error)
+            self.fail(Origin(envelope.sender, envelope.uid, envelope.sequence), error)
         return None
 
-    def _accept(self, client: _Client, envelope: Envelope, exported: Exported, encoded: bytes) -> Invocation:
+    def _accept(self, envelope: Envelope, exported: Exported, encoded: bytes) -> Invocation:
         if len(encoded) > exported.mark.max_bytes:
             raise TooLarge
         if envelope.deadline and envelope.deadline < self._out.now():
@@ -237,7 +265,7 @@ class Serving:
             arguments = exported.arguments.decode(encoded)
         except Malformed:
             raise InvalidArguments from None
-        return Invocation(client.session.peer, envelope.uid, exported, arguments)
+        return Invocation(Origin(envelope.sender, envelope.uid, envelope.sequence), exported, arguments)
 
     def _refuse(self, envelope: Envelope, why: str) -> None:
         self._out.notice(NoticeKind.ENVELOPE_REFUSED, envelope.sender, why)
@@ -249,30 +277,31 @@ class Serving:
         """Send an encoded result; a sensitive one sealed under the ring key. One over the limit becomes `TooLarge`."""
         exported = invocation.exported
         if len(encoded) > exported.mark.max_bytes:
-            self.fail(invocation.client, invocation.uid, TooLarge())
+            self.fail(invocation.origin, TooLarge())
             return
         if exported.mark.sensitive:
             if self._ring_key is None:
                 raise AuthenticationFailed
             sealed = self._ring_key.seal(handler_name(self._member, exported.name), encoded)
-            self._reply(invocation.client, invocation.uid, b"\x03" + SEALED.encode(sealed))
+            self._reply(invocation.origin, b"\x03" + SEALED.encode(sealed))
         else:
-            self._reply(invocation.client, invocation.uid, b"\x02" + encoded)
+            self._reply(invocation.origin, b"\x02" + encoded)
 
-    def fail(self, client: MemberId, uid: HandlerUID, error: CallError) -> None:
+    def fail(self, origin: Origin, error: CallError) -> None:
         """Send an error that the caller may read."""
         name = getattr(error, "name", "")
-        self._reply(client, uid, payloads.encode(payloads.Fault(error.code, name, str(error))))
+        self._reply(origin, payloads.encode(payloads.Fault(error.code, name, str(error))))
 
-    def _reply(self, client_id: MemberId, uid: HandlerUID, content: bytes) -> None:
-        client = self._clients.get(client_id)
+    def _reply(self, origin: Origin, content: bytes) -> None:
+        client = self._clients.get(origin.client)
         if client is None:
             return
+        answers = Microseconds(origin.sequence)
         if len(content) <= LARGEST_CONTENT:
-            envelope = client.session.seal(Kind.REPLY, uid, _NEVER, content)
+            envelope = client.session.seal(Kind.REPLY, origin.uid, answers, content)
             self._out.put(route(envelope, b""), envelope.body)
         else:
-            client.outgoing.put(Kind.REPLY, uid, _NEVER, content)
+            client.outgoing.put(Kind.REPLY, origin.uid, answers, content)
             self._drain(client)
 
     def _drain(self, client: _Client) -> None:

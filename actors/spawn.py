@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors import sockets
 from trollbridge.actors.channel import ParentChannel
+from trollbridge.actors.permits import Permits
 from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Process:
         self.channel: Final = ParentChannel(ours)
         self.pidfd: Final = os.pidfd_open(self.pid)
         self._status: int | None = None
+        self.permit: Final = Permits(role).check
 
     def kill(self) -> None:
         """Send SIGKILL; harmless if it has ended."""

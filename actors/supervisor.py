@@ -161,7 +161,8 @@ class Supervisor:
             if process is None:
                 self._start(member, place.role, theirs)
             else:
-                self._processes.tell(process, control.Join(epoch, place.token, place.tickets), theirs.fileno())
+                join = control.Join(epoch, place.token, place.tickets, place.granted)
+                self._processes.tell(process, join, theirs.fileno())
                 theirs.close()
 
     def _start(self, member: MemberId, role: Role, link: socket.socket | None) -> None:
@@ -180,14 +181,14 @@ class Supervisor:
         if process.role is Role.BROKER:
             for place in self._places.values():
                 self._open_link(place)
-            self._processes.tell(process, control.Join(epoch, bytes(32), ()))
+            self._processes.tell(process, control.Join(epoch, bytes(32), (), ()))
             return
         place = self._places[process.member]
         if process.role is Role.EXTENSION:
             self._open_link(place)
             for ticket in place.tickets:
                 self._processes.tell(MemberId(ticket.enclave), control.Admit(ticket))
-        self._processes.tell(process, control.Join(epoch, place.token, place.tickets))
+        self._processes.tell(process, control.Join(epoch, place.token, place.tickets, place.granted))
 
     def _open_link(self, place: Place) -> None:
         end = self._ends.pop(place.member)
@@ -258,7 +259,7 @@ class Supervisor:
                 return
 
     def _take(self, process: Process, message: control.FromChild) -> None:
-        epoch = self._ring.epoch
+        process.permit(message)
         match message:
             case control.Hello():
                 if process.role is Role.BROKER or process.member in self._places:
@@ -267,7 +268,7 @@ class Supervisor:
                 if self._ring.state in (RingState.FORMING, RingState.SEALED):
                     self._ready(process, message)
             case control.Failed(kind, text):
-                self._failed(process, FailureKind(kind), text)
+                self._failed(process, kind, text)
             case control.Dismantled():
                 self._released.add(process.member)
                 self._processes.excuse(process)
@@ -275,9 +276,9 @@ class Supervisor:
             case control.Pong(number):
                 self._heartbeat.heard(process.pid, number)
             case control.Notice(kind, about, why, detail):
-                self._log.line(kind.value, epoch, member=about, why=why, detail=detail)
+                self._log.line(kind.value, self._ring.epoch, member=about, why=why, detail=detail)
                 removed = kind is NoticeKind.MEMBER_REMOVED
-                offender = self._processes.get(about)
+                offender = self._processes.get(about) if process.role is Role.BROKER else None
                 if offender is not None and (removed or kind is NoticeKind.LINK_LOST):
                     self._processes.expect_end(offender, 0.0 if removed else GRACE)
 

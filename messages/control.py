@@ -56,6 +56,8 @@ class Join(_Quiet, frozen=True, tag=2):
     epoch: int
     token: Token
     tickets: tuple[SessionTicket, ...]
+    granted: tuple[str, ...] = ()
+    """To an enclave: the methods that anybody is granted, extensions included."""
 
 
 class OpenLink(_Quiet, frozen=True, tag=3):
@@ -125,7 +127,7 @@ class Ready(_Quiet, frozen=True, tag=2):
 class Failed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
     """The child cannot join. The text is safe to show."""
 
-    kind: int
+    kind: FailureKind
     text: str
 
 

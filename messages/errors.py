@@ -36,7 +36,6 @@ class ErrorCode(enum.IntEnum):
     NOT_OPENPGP = 42
     STORAGE_FAILED = 43
     INVALID_NAME = 44
-    CANNOT_WRITE = 45
 
 
 class Outcome(enum.StrEnum):

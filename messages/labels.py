@@ -15,6 +15,7 @@ RING_REPLY: Final = b"tb1 ring reply"
 ADDRESS: Final = b"tb1 address"
 PROLOGUE: Final = b"tb1 prologue"
 CONTEXT: Final = b"tb1 context"
+CALL: Final = b"tb1 call"
 
 
 def derive(label: bytes, key: bytes, *context: bytes) -> bytes:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 16
 """PARTs under way to one peer: 2 MiB."""
-PART_SIZE: Final = 126 * 1024
+PART_SIZE: Final = 129_004
 """Bytes of content in each PART but the last; its sealed body stays below 128 KiB."""
 
 

@@ -105,7 +105,7 @@ class Receiver:
         """Return the content.
 
         Raises `OutOfSequence` for a message that came before or is too far ahead, `AuthenticationFailed` for one that
-        is forged or meant for somebody else, `Malformed` for a plaintext that is not laid out as above. None of them
+        is forged or meant for somebody else, `Malformed` for a plaintext that is not laid out as above. Only the last
         moves the chain.
         """
         chain, sequence = self._chain, envelope.sequence
