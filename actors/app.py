@@ -7,7 +7,7 @@ distinct, every grant names a member that may call and an enclave that exists.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,9 @@ from trollbridge.messages.ids import BROKER, HANDLER, SUPERVISOR, MemberId, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+BRIDGE_NAMES: Final = frozenset({"epoch", "members", "open", "wait_dismantled", "wait_sealed"})
+"""What a bridge itself offers: an enclave of such a name could not be reached."""
 
 
 class ActorRef(msgspec.Struct, frozen=True):
@@ -118,7 +121,8 @@ class App:
 
     def _check_names(self) -> None:
         names = [child.member for child, _ in self.children]
-        twice = sorted({name for name in names if names.count(name) > 1} | ({BROKER, SUPERVISOR} & set(names)))
+        taken = {BROKER, SUPERVISOR, *BRIDGE_NAMES} & set(names)
+        twice = sorted({name for name in names if names.count(name) > 1} | taken)
         if twice:
             msg = f"the name {twice[0]} is taken; give each actor its own with Child(…, name=…)"
             raise DeclarationError(msg)

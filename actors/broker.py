@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import select
 import socket
-import time
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors import sockets
@@ -17,11 +16,12 @@ from trollbridge.actors.routing import Port, Routing
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind
-from trollbridge.messages.envelope import Kind, prologue
+from trollbridge.messages.envelope import prologue
 from trollbridge.messages.errors import ProtocolError
 from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role, member_id
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import Responder
+from trollbridge.messages.parts import counts
 from trollbridge.messages.record import Item, Link, Routed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Control = Channel[control.FromChild, control.ToChild]
 
-MOST_QUEUED: Final = 64 * 1024 * 1024
+MOST_QUEUED: Final = 256 * 1024 * 1024
 """Bytes of bodies that may wait for one member; honest senders, bound by credit, stay far below."""
 
 MOST_AT_ONCE: Final = 16
@@ -51,10 +51,6 @@ class _Joined:
         self.writing = False
 
 
-def _now() -> int:
-    return time.monotonic_ns() // 1000
-
-
 class Broker:
     """Routes envelopes and issues UIDs for one epoch, then ends with its process."""
 
@@ -67,7 +63,7 @@ class Broker:
         self._members: dict[MemberId, _Joined] = {}
         self._dirty: dict[_Joined, None] = {}
         self._buffer = bytearray(LARGEST_RECORD)
-        self._routing = Routing(self, _now)
+        self._routing = Routing(self)
         self._epoch = Epoch(0)
         self._expected = 0
         self._ready = False
@@ -215,7 +211,7 @@ class Broker:
     def _sent(self, items: list[Item]) -> None:
         parts: dict[tuple[MemberId, MemberId], int] = {}
         for item in items:
-            if type(item) is Routed and item.kind == Kind.PART:
+            if type(item) is Routed and counts(item.kind, item.length):
                 pair = MemberId(item.sender), MemberId(item.receiver)
                 parts[pair] = parts.get(pair, 0) + 1
         for (sender, receiver), count in parts.items():

@@ -118,7 +118,9 @@ class _Minder:
                 self.sealed.set()
             case control.Dismantle(_, died):
                 self.client.detach(died)
-                self._joined = None
+                self._leave_joined()
+                if self._role is Role.EXTENSION:
+                    self._end(0)
                 self._channel.send(control.Dismantled(self._epoch))
             case control.Ping(number):
                 self._channel.send(control.Pong(number))
@@ -129,6 +131,13 @@ class _Minder:
                 signal.pthread_kill(_MAIN, signal.SIGTERM)
             case _:
                 raise ProtocolError
+
+    def _leave_joined(self) -> None:
+        """Drop what was joined and never sealed."""
+        joined, self._joined = self._joined, None
+        if joined is not None:
+            joined.drop("")
+            joined.endpoint.socket.close()
 
     def _join(self, message: control.Join, descriptors: list[int]) -> None:
         link, self._link = self._link, None

@@ -13,11 +13,11 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from trollbridge.actors import sockets
 from trollbridge.actors.membership import Membership, Pending, Route, Settled
-from trollbridge.actors.promise import Promise
+from trollbridge.actors.promise import Promise, guarded
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages.errors import (
     AuthenticationFailed,
@@ -32,7 +32,7 @@ from trollbridge.messages.errors import (
 from trollbridge.messages.limits import LARGEST_RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from trollbridge.actors.membership import Progress
     from trollbridge.messages.control import MemberRecord
@@ -45,6 +45,13 @@ GLANCE: Final = 0.1
 """Seconds that a read of the link blocks at most, before the waiting thread looks at the clock."""
 DEADLY: Final = 2
 """Crashes of its enclave that a call may be outstanding at."""
+
+
+class Watcher(Protocol):
+    """An event loop that reads the link."""
+
+    def leave_soon(self) -> None:
+        """Stop reading it; called from any thread."""
 
 
 class Client:
@@ -61,7 +68,8 @@ class Client:
         self._sealed = threading.Event()
         self._gone = threading.Event()
         self._suspects: dict[bytes, int] = {}
-        self._watchers: set[Callable[[], None]] = set()
+        self.watchers: Final[list[Watcher]] = []
+        """Event loops that read the link of this epoch."""
         self._nudged = False
         self.members: tuple[MemberRecord, ...] = ()
         self.nudge: Callable[[], None] = lambda: None
@@ -93,8 +101,9 @@ class Client:
                 self._suspects[digest] = self._suspects.get(digest, 0) + 1
         self._settle(settled)
         self._gone.set()
-        for leave in tuple(self._watchers):
-            leave()
+        watchers, self.watchers[:] = tuple(self.watchers), ()
+        for watcher in watchers:
+            watcher.leave_soon()
         with self._pumping:  # whoever reads the old link has let go of it now
             membership.endpoint.socket.close()
 
@@ -164,6 +173,8 @@ class Client:
             if not self._nudged and (not sent or membership.starving):
                 self._nudged = True
                 self.nudge()
+        if membership.reports:
+            self._settle(())
         return promise
 
     def _flush(self, membership: Membership) -> bool:
@@ -197,48 +208,49 @@ class Client:
         if not self._pumping.acquire(blocking=False):
             return True
         try:
-            return self._read(membership, socket.MSG_DONTWAIT)
+            settled = self._read(membership, socket.MSG_DONTWAIT)
         finally:
             self._pumping.release()
-            self._pass_on()
+        self._settle(settled or ())
+        self._pass_on()
+        return settled is not None
 
-    def tap(self, leave: Callable[[], None]) -> int | None:
-        """Return a descriptor of its own on the link, to watch for arrivals; `leave` is called when the ring falls."""
+    def tap(self, watcher: Watcher) -> int | None:
+        """Return a descriptor of its own on the link, to watch for arrivals; the watcher learns when the ring falls."""
         with self._lock:
             if self._membership is None:
                 return None
-            self._watchers.add(leave)
+            self.watchers.append(watcher)
             return os.dup(self._membership.endpoint.socket.fileno())
-
-    def untap(self, leave: Callable[[], None]) -> None:
-        """Take `tap` back."""
-        self._watchers.discard(leave)
 
     # Waiting.
 
     def wait(self, promise: Promise[Any], until: float | None) -> None:
         """Read the link, or let another thread do so, until the promise is done or the time has come."""
+        limits = [each for each in (until, promise.deadline) if each is not None]
+        limit = min(limits) if limits else None
+        eager = False
         while not promise.done:
-            now = time.monotonic()
-            limits = [each for each in (until, promise.deadline) if each is not None]
-            limit = min(limits) if limits else None
-            if limit is not None and now >= limit:
-                if promise.deadline is not None and now >= promise.deadline:
+            if limit is not None and time.monotonic() >= limit:
+                if limit == promise.deadline:
                     promise.resolve(error=DeadlineExceeded())
-                return
-            if self._pumping.acquire(blocking=False):
-                try:
-                    self._pump(promise, limit)
-                finally:
-                    self._pumping.release()
-                    self._pass_on()
-            else:
-                self._follow(promise, None if limit is None else limit - now)
+                break
+            if not self._pumping.acquire(blocking=False):
+                self._follow(promise, limit)
+                continue
+            try:
+                eager = not eager
+                settled = self._step(promise, limit, eager=eager)
+            finally:
+                self._pumping.release()
+            self._settle(settled)  # with nothing held: callbacks may call and wait themselves
+        self._pass_on()
 
-    def _follow(self, promise: Promise[Any], timeout: float | None) -> None:
+    def _follow(self, promise: Promise[Any], limit: float | None) -> None:
         with self._turn:
             self._followers += 1
             try:
+                timeout = None if limit is None else max(0.0, limit - time.monotonic())
                 self._turn.wait_for(lambda: promise.done or not self._pumping.locked(), timeout)
             finally:
                 self._followers -= 1
@@ -248,72 +260,64 @@ class Client:
             with self._turn:
                 self._turn.notify_all()
 
-    def _pump(self, promise: Promise[Any], limit: float | None) -> None:
-        drained = False
-        while not promise.done:
-            membership = self._membership
-            if membership is None:
-                return
-            if not drained and len(membership.pending) > 1:
-                self._read(membership, socket.MSG_DONTWAIT)  # what is ready to go may wait for more as replies come
-                drained = True
-                continue
-            drained = False
-            with self._lock:
-                flushed = self._flush(membership)
-            left = None if limit is None else limit - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            if not flushed or (left is not None and left < GLANCE):
-                wanted = select.POLLIN if flushed else select.POLLIN | select.POLLOUT
-                poll = select.poll()
-                poll.register(membership.endpoint.socket, wanted)
-                poll.poll(1e3 * (GLANCE if left is None else min(left, GLANCE)))
-                self._read(membership, socket.MSG_DONTWAIT)
-            else:
-                self._read(membership, 0)
+    def _step(self, promise: Promise[Any], limit: float | None, *, eager: bool) -> Sequence[Settled]:
+        """Read once. If `eager`, and others' replies may be there, do not wait and let what is ready to go wait too."""
+        membership = self._membership
+        if membership is None:
+            return [Settled(promise, error=RingDismantled())] if self._gone.wait(GLANCE) else ()
+        if eager and len(membership.pending) > 1:
+            return self._read(membership, socket.MSG_DONTWAIT) or ()
+        with self._lock:
+            flushed = self._flush(membership)
+        left = GLANCE if limit is None else limit - time.monotonic()
+        if flushed and left >= GLANCE:
+            return self._read(membership, 0) or ()
+        poll = select.poll()
+        poll.register(membership.endpoint.socket, select.POLLIN if flushed else select.POLLIN | select.POLLOUT)
+        poll.poll(1e3 * max(0.0, min(left, GLANCE)))
+        return self._read(membership, socket.MSG_DONTWAIT) or ()
 
-    def _read(self, membership: Membership, flags: int) -> bool:
-        """Take one record, if there is one; return whether the link lives."""
-        end = membership.endpoint.socket
+    def _read(self, membership: Membership, flags: int) -> list[Settled] | None:
+        """Take one record, if there is one; return what it settles, None if the link is gone."""
         try:
-            length = end.recv_into(self._buffer, 0, flags)
+            length = membership.endpoint.socket.recv_into(self._buffer, 0, flags)
         except BlockingIOError:
-            return True
+            return []
         except OSError:
             length = 0
         if not length:
-            self._lost(membership)
-            return False
+            if self._membership is membership:
+                self._gone.wait(GLANCE)  # the control channel has the word that tells all promises
+            return None
         settled: list[Settled] = []
         with self._lock:
             if self._membership is not membership:
-                return False
+                return None
             try:
                 items = membership.endpoint.open(memoryview(self._buffer)[:length])
             except ProtocolError:
-                return True
+                return []
             for item, body in items:
                 with contextlib.suppress(ProtocolError, KeyError):
                     settled += membership.take(item, body)
-        self._settle(settled)
-        return True
+        return settled
 
-    def _lost(self, membership: Membership) -> None:
-        """Wait a moment for the control channel's word: it tells all promises, this thread's too."""
-        if self._membership is membership:
-            self._gone.wait(GLANCE)
-
-    def _settle(self, settled: list[Settled]) -> None:
+    def _settle(self, settled: Sequence[Settled]) -> None:
         for each in settled:
             each.promise.resolve(each.value, each.error)
-        self._pass_on()
+        if settled:
+            self._pass_on()
+        membership = self._membership
+        while membership is not None and membership.reports:
+            report, sent, total = membership.reports.popleft()
+            guarded(report, sent, total)
 
     def cancel(self, promise: Promise[Any]) -> None:
         """Forget a call that has not been sent."""
         with self._lock:
             if self._membership is not None:
                 self._membership.forget(promise)
+        self._pass_on()
 
     def watch(self, promise: Promise[Any]) -> None:
         """Keep the link read by the running asyncio loop until the promise is done."""

@@ -6,7 +6,9 @@ that nothing a user or a message said can slip in.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -62,3 +64,11 @@ class Log:
             self._write(text + "\n")
         except (OSError, ValueError):
             LOGGER.warning("the log cannot be written")
+
+
+def to_stderr(text: str) -> None:
+    """Write to standard error, if there is one that takes it."""
+    if sys.stderr is not None:  # it is None where the application was started with it closed
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

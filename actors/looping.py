@@ -11,7 +11,6 @@ import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from trollbridge.messages.errors import DeadlineExceeded
 
@@ -19,18 +18,27 @@ if TYPE_CHECKING:
     from trollbridge.actors.client import Client
     from trollbridge.actors.promise import Promise
 
-_watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Watcher]] = WeakKeyDictionary()
-
 
 class _Watcher:
     """Reads one client's link of one epoch from one loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client, descriptor: int) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: Client) -> None:
+        self.loop = loop
         self._client = client
-        self._descriptor: int | None = descriptor
+        self._descriptor: int | None = None
         self._flushing = False
-        loop.add_reader(descriptor, self._readable)
+
+    def start(self, descriptor: int) -> None:
+        """Watch `descriptor`, and own it."""
+        self._descriptor = descriptor
+        self.loop.add_reader(descriptor, self._readable)
+
+    def leave_soon(self) -> None:
+        """Stop watching; called from any thread."""
+        try:
+            self.loop.call_soon_threadsafe(self.leave)
+        except RuntimeError:  # the loop has ended
+            self.leave()
 
     @property
     def alive(self) -> bool:
@@ -39,16 +47,16 @@ class _Watcher:
     def flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
         if self._descriptor is None:
             return
         if self._client.flush():
-            self._loop.remove_writer(self._descriptor)
+            self.loop.remove_writer(self._descriptor)
         else:
-            self._loop.add_writer(self._descriptor, self._flush)
+            self.loop.add_writer(self._descriptor, self._flush)
 
     def _readable(self) -> None:
         if not self._client.poll():
@@ -62,38 +70,38 @@ class _Watcher:
         if descriptor is None:
             return
         with contextlib.suppress(RuntimeError):
-            self._loop.remove_reader(descriptor)
-            self._loop.remove_writer(descriptor)
+            self.loop.remove_reader(descriptor)
+            self.loop.remove_writer(descriptor)
         os.close(descriptor)
 
 
 def watch(client: Client, promise: Promise[Any]) -> None:
     """Keep `client` read by the running loop; resolve the promise with `DeadlineExceeded` when its deadline comes."""
     loop = asyncio.get_running_loop()
-    mine = _watchers.setdefault(loop, {})
-    watcher = mine.get(id(client))
-    if watcher is None or not watcher.alive:
-        made: list[_Watcher] = []
-
-        def leave() -> None:
-            client.untap(leave)
-            for each in made:
-                try:
-                    loop.call_soon_threadsafe(each.leave)
-                except RuntimeError:  # the loop has ended
-                    each.leave()
-
-        descriptor = client.tap(leave)
-        if descriptor is None:
-            return  # no ring: the promise has been told
-        watcher = _Watcher(loop, client, descriptor)
-        made.append(watcher)
-        mine[id(client)] = watcher
+    watcher = _watcher(client, loop)
+    if watcher is None:
+        return  # no ring: the promise has been told
     watcher.flush_soon()
     if promise.deadline is not None:
         timer = loop.call_later(promise.deadline - time.monotonic(), lambda: promise.resolve(error=DeadlineExceeded()))
 
         def resolved() -> None:
-            loop.call_soon_threadsafe(timer.cancel)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its timers with it
+                loop.call_soon_threadsafe(timer.cancel)
 
         promise.when_done(resolved)
+
+
+def _watcher(client: Client, loop: asyncio.AbstractEventLoop) -> _Watcher | None:
+    for each in [each for each in client.watchers if isinstance(each, _Watcher)]:
+        if each.loop.is_closed() or not each.alive:
+            client.watchers.remove(each)
+            each.leave()
+        elif each.loop is loop:
+            return each
+    watcher = _Watcher(loop, client)
+    descriptor = client.tap(watcher)
+    if descriptor is None:
+        return None
+    watcher.start(descriptor)
+    return watcher

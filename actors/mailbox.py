@@ -1,7 +1,8 @@
 """The mailbox of a process actor: its link and control channel; joins the ring, then hands calls to pykka's loop.
 
 May import: `pykka`, our messages, the other actors modules. Invariants: nothing is handed over before the ring is
-sealed; replies leave when the mailbox is empty, when enough are ready, or when the first has waited `PATIENCE`.
+sealed; replies leave when the mailbox is empty, when enough are ready, when the first has waited `PATIENCE`, or before
+a handler that takes long.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ class Mailbox:
         self._epoch = Epoch(0)
         self._reported = False
         self._since = 0
+        self._running, self._started = "", 0
+        self._took: dict[str, int] = {}
+        """Nanoseconds that each handler took the last time."""
         self._said_hello = False
         self._writing = False
 
@@ -111,15 +115,21 @@ class Mailbox:
         while not inbox:
             self._flush()
             self._wait()
-        endpoint = self._endpoint
-        if endpoint is not None and endpoint.ready:
-            now = time.monotonic_ns()
-            if endpoint.ready >= MOST_READY or now - self._since > PATIENCE:
-                self._flush()
-                self._since = now
-        else:
-            self._since = time.monotonic_ns()
-        return inbox.popleft()
+        return self._hand_over(inbox.popleft())
+
+    def _hand_over(self, delivery: Delivery[Any]) -> Delivery[Any]:
+        """Return the next call; send the replies that should not wait for it first."""
+        now, message = time.monotonic_ns(), delivery.message
+        name = message.exported.name if isinstance(message, Invocation) else ""
+        self._took[self._running] = now - self._started
+        ready = 0 if self._endpoint is None else self._endpoint.ready
+        if not ready:
+            self._since = now
+        elif ready >= MOST_READY or now - self._since > PATIENCE or self._took.get(name, PATIENCE) >= PATIENCE:
+            self._flush()
+            self._since = now
+        self._running, self._started = name, now
+        return delivery
 
     def _flush(self) -> None:
         endpoint = self._endpoint

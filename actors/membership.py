@@ -28,10 +28,9 @@ from trollbridge.messages.errors import (
     from_wire,
 )
 from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId, Microseconds, handler_name
-from trollbridge.messages.parts import Assembly, Outgoing
+from trollbridge.messages.parts import Assembly, Outgoing, at_once
 from trollbridge.messages.record import Credit, Item, Lease, Refusal, Request, Routed, envelope_of, route
 from trollbridge.messages.ring_key import SEALED, Sealed
-from trollbridge.messages.session import LARGEST_CONTENT
 from trollbridge.messages.signature import realise, sentence, tuple_of
 
 if TYPE_CHECKING:
@@ -183,6 +182,8 @@ class Membership:
         self.routes: Final = routes
         self.ring_key: Final = ring_key
         self.pending: Final[dict[HandlerUID, Pending]] = {}
+        self.reports: Final[deque[tuple[Progress, int, int]]] = deque()
+        """Progress to tell, once no lock is held."""
         self._leases: dict[HandlerName, list[HandlerUID]] = {}
         self._waiting: dict[HandlerName, deque[Pending]] = {}
         endpoint.on_sent = self._sent
@@ -214,7 +215,7 @@ class Membership:
         self.pending[uid] = pending
         peer = self.peers[pending.route.peer]
         content = pending.content
-        if len(content) <= LARGEST_CONTENT:
+        if at_once(len(content)):
             envelope = peer.session.seal(Kind.CALL, uid, pending.deadline, content)
             pending.sequence = envelope.sequence
             self.endpoint.put(route(envelope, b""), envelope.body)
@@ -227,6 +228,8 @@ class Membership:
             if envelope.kind == Kind.CALL and envelope.uid in self.pending:
                 self.pending[envelope.uid].sequence = envelope.sequence
             self.endpoint.put(route(envelope, b""), envelope.body)
+        self.reports.extend(peer.outgoing.reports)
+        peer.outgoing.reports.clear()
 
     def _sent(self, items: list[Item]) -> None:
         for item in items:

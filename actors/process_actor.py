@@ -92,7 +92,7 @@ class ProcessActor(pykka.Actor):
         try:
             return getattr(self, message.exported.name)(*message.arguments)
         except CallError as error:
-            return error
+            return error if hasattr(error, "code") else self._own_mailbox().incident(message, error)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller learns an incident's number only
             return self._own_mailbox().incident(message, error)
 

@@ -6,13 +6,16 @@ thread; waiting for it pumps the link, so that a blocking call costs no thread s
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 
 import pykka
 
+from trollbridge.actors.places import place
 from trollbridge.messages.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +25,17 @@ if TYPE_CHECKING:
     ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def guarded(callback: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> None:
+    """Run somebody's callback; log the class and the place of what it raises."""
+    try:
+        callback(*arguments, **named)
+    except Exception as error:  # noqa: BLE001  # it is somebody else's
+        logging.getLogger("trollbridge").warning(
+            "a callback failed: %s at %s", type(error).__name__, place(error.__traceback__)
+        )
 
 
 class Source(Protocol):
@@ -97,7 +111,7 @@ class Promise(pykka.Future[T]):
             self._done = True
             callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback()
+            guarded(callback)
         return True
 
     def set(self, value: T | None = None) -> None:
@@ -132,12 +146,15 @@ class Promise(pykka.Future[T]):
         return won
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once it is resolved, from the thread that resolves it; at once if it is."""
+        """Call `callback` once it is resolved, from the thread that resolves it; at once if it is.
+
+        What it raises is logged and goes no further: it must not reach whoever happened to resolve the promise.
+        """
         with _CLAIM:
             if not self._done:
                 self._callbacks = [*(self._callbacks or ()), callback]
                 return
-        callback()
+        guarded(callback)
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait in the running asyncio loop without blocking it."""
@@ -152,7 +169,8 @@ class Promise(pykka.Future[T]):
                     woken.set_result(None)
 
             def resolved() -> None:
-                loop.call_soon_threadsafe(wake)
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and who waited in it too
+                    loop.call_soon_threadsafe(wake)
 
             self.when_done(resolved)
             if self._source is not None:

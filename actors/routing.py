@@ -6,7 +6,7 @@ claimed before the call is passed on; whatever the cause of a refusal, its sende
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 import msgspec
 
@@ -16,11 +16,8 @@ from trollbridge.messages.address import Caller
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import NO_UID, HandlerName, HandlerUID, MemberId, Role, handler_name
-from trollbridge.messages.parts import WINDOW
+from trollbridge.messages.parts import WINDOW, counts
 from trollbridge.messages.record import Credit, Item, Publish, Refusal, Request, Routed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_STRIKES: Final = 16
 """Refusals that a member may cause; the next one costs it its link."""
@@ -58,10 +55,9 @@ class Outward(Protocol):
 class Routing:
     """The routing table, UIDs and addresses of one epoch."""
 
-    def __init__(self, outward: Outward, now: Callable[[], int], ledger: UidLedger | None = None) -> None:
-        """Take where decisions go, and the monotonic clock in microseconds."""
+    def __init__(self, outward: Outward, ledger: UidLedger | None = None) -> None:
+        """Take where decisions go."""
         self._out = outward
-        self._now = now
         self._ledger = UidLedger() if ledger is None else ledger
         self._ports: dict[MemberId, Port] = {}
         self._callers: dict[str, Caller] = {}
@@ -114,6 +110,8 @@ class Routing:
             self._out.send(port.member, Refusal(item.uid))
             return
         kind = item.kind
+        if not self._under_way(port, receiver, item):
+            return
         if kind == Kind.CALL and port.role is not Role.ENCLAVE:
             self._call(port, receiver, item, body)
         elif kind == Kind.REPLY and port.role is Role.ENCLAVE:
@@ -131,38 +129,29 @@ class Routing:
         if port.opening.get(receiver) == uid:
             del port.opening[receiver]
         try:
-            if item.deadline and item.deadline < self._now():
-                self._expired(port, self._ledger.check(uid, port.member, receiver), uid)
-                return
             lease = self._ledger.claim(uid, port.member, receiver)
         except UidRefused as refused:
             self.strike(port.member, NoticeKind.UID_REFUSED, refused.denial)
             self._out.send(port.member, Refusal(uid))
+            if counts(item.kind, item.length):
+                self._give_back(port, receiver)
             return
         self._out.send(receiver, _via(item, self._callers[lease.handler].next()), body)
-
-    def _expired(self, port: Port, lease: Lease, uid: HandlerUID) -> None:
-        """Refuse a call that came too late; that is no offence, so its sender gets a UID in place of the void one."""
-        self._out.notice(NoticeKind.UID_REFUSED, port.member, Denial.EXPIRED, lease.handler)
-        self._ledger.forfeit(uid)
-        self._out.send(port.member, Refusal(uid))
-        self._out.send(port.member, record.Lease(lease.handler, b"".join(self._ledger.issue(lease))))
 
     def _reply(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         try:
             fresh = self._ledger.answered(HandlerUID(item.uid), port.member, receiver)
         except UidRefused as refused:
             self._out.notice(NoticeKind.REPLY_DROPPED, port.member, refused.denial)
+            if counts(item.kind, item.length):
+                self._give_back(port, receiver)
             return
         self._out.send(receiver, _via(item, fresh), body)
 
     def _part(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         uid = HandlerUID(item.uid)
-        if port.parts.get(receiver, 0) >= WINDOW:
-            self._out.remove(port.member, "more parts than its credit")
-            return
         if receiver not in self._ports:  # it has left, which is no fault of the sender
-            self._out.send(port.member, Credit(receiver, 1))
+            self._give_back(port, receiver)
             return
         try:
             if port.role is Role.ENCLAVE:
@@ -175,13 +164,28 @@ class Routing:
         except UidRefused as refused:
             self.strike(port.member, NoticeKind.UID_REFUSED, refused.denial)
             self._out.send(port.member, Refusal(uid))
-            self._out.send(port.member, Credit(receiver, 1))
+            self._give_back(port, receiver)
             return
-        port.parts[receiver] = port.parts.get(receiver, 0) + 1
         self._out.send(receiver, item, body)
 
+    def _under_way(self, port: Port, receiver: MemberId, item: Routed) -> bool:
+        """Count a long body against its sender's credit; return whether it had any left."""
+        if not counts(item.kind, item.length):
+            return True
+        used = port.parts.get(receiver, 0)
+        if used >= WINDOW:
+            self._out.remove(port.member, "more long bodies than its credit")
+            return False
+        port.parts[receiver] = used + 1
+        return True
+
+    def _give_back(self, port: Port, receiver: MemberId) -> None:
+        """Return the credit of a long body that goes no further."""
+        port.parts[receiver] -= 1
+        self._out.send(port.member, Credit(receiver, 1))
+
     def part_left(self, sender: MemberId, receiver: MemberId, parts: int) -> None:
-        """Give credit back for PARTs that have left for their receiver."""
+        """Give credit back for long bodies that have left for their receiver."""
         port = self._ports.get(sender)
         if port is not None:
             port.parts[receiver] -= parts
@@ -222,7 +226,10 @@ class Routing:
     def _refused_by_enclave(self, port: Port, uid: HandlerUID) -> None:
         lease = self._ledger.call_of(uid)
         if lease is None or lease.enclave != port.member:
-            self.strike(port.member, NoticeKind.REPLY_DROPPED, Denial.NOT_LIVE)
+            if port.role is Role.ENCLAVE:  # its caller may have been removed meanwhile, which is no fault of its own
+                self._out.notice(NoticeKind.REPLY_DROPPED, port.member, Denial.NOT_LIVE)
+            else:
+                self.strike(port.member, NoticeKind.REPLY_DROPPED, Denial.NOT_LIVE)
             return
         self._ledger.forfeit(uid)
         self.strike(lease.member, NoticeKind.ENVELOPE_REFUSED, "the enclave could not open or accept it", lease.handler)

@@ -30,7 +30,7 @@ from trollbridge.messages.errors import (
 )
 from trollbridge.messages.ids import NO_UID, Epoch, HandlerUID, MemberId, Microseconds, Role, handler_name
 from trollbridge.messages.noise import Responder
-from trollbridge.messages.parts import Assembly, Outgoing
+from trollbridge.messages.parts import Assembly, Outgoing, at_once
 from trollbridge.messages.record import Credit, Item, Publish, PublishedHandler, Refusal, Routed, envelope_of, route
 from trollbridge.messages.ring_key import SEALED, RingKey
 from trollbridge.messages.session import LARGEST_CONTENT, Session
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 OVERHEAD: Final = 64
 """Bytes of a content that are not arguments."""
+LONGEST_TEXT: Final = 2000
+"""Characters of an error's text that travel."""
 _NEVER: Final = Microseconds(0)
 
 
@@ -104,6 +106,7 @@ class Serving:
         self._clients: dict[MemberId, _Client] = {}
         self._directory = Directory({})
         self._ring_key: RingKey | None = None
+        self._late_calls: dict[MemberId, int] = {}
         self.sealed = False
 
     def join(self, epoch: Epoch, tickets: Iterable[SessionTicket]) -> None:
@@ -260,12 +263,19 @@ class Serving:
         if len(encoded) > exported.mark.max_bytes:
             raise TooLarge
         if envelope.deadline and envelope.deadline < self._out.now():
+            self._late(envelope.sender)
             raise DeadlineExceeded
         try:
             arguments = exported.arguments.decode(encoded)
         except Malformed:
             raise InvalidArguments from None
         return Invocation(Origin(envelope.sender, envelope.uid, envelope.sequence), exported, arguments)
+
+    def _late(self, sender: MemberId) -> None:
+        """Note a call that came too late: the first, the second, the fourth …, lest lateness fill the log."""
+        self._late_calls[sender] = count = self._late_calls.get(sender, 0) + 1
+        if not count & (count - 1):
+            self._out.notice(NoticeKind.CALL_LATE, sender, "its deadline had passed", f"{count} so far")
 
     def _refuse(self, envelope: Envelope, why: str) -> None:
         self._out.notice(NoticeKind.ENVELOPE_REFUSED, envelope.sender, why)
@@ -289,15 +299,15 @@ class Serving:
 
     def fail(self, origin: Origin, error: CallError) -> None:
         """Send an error that the caller may read."""
-        name = getattr(error, "name", "")
-        self._reply(origin, payloads.encode(payloads.Fault(error.code, name, str(error))))
+        name, text = (_safe(each) for each in (getattr(error, "name", ""), str(error)))
+        self._reply(origin, payloads.encode(payloads.Fault(error.code, name, text)))
 
     def _reply(self, origin: Origin, content: bytes) -> None:
         client = self._clients.get(origin.client)
         if client is None:
             return
         answers = Microseconds(origin.sequence)
-        if len(content) <= LARGEST_CONTENT:
+        if at_once(len(content)):
             envelope = client.session.seal(Kind.REPLY, origin.uid, answers, content)
             self._out.put(route(envelope, b""), envelope.body)
         else:
@@ -307,3 +317,8 @@ class Serving:
     def _drain(self, client: _Client) -> None:
         for envelope in client.outgoing.drain():
             self._out.put(route(envelope, b""), envelope.body)
+
+
+def _safe(text: str) -> str:
+    """Return what of a text may travel: no lone surrogates, and not more of it than a person reads."""
+    return text.encode("utf-8", "replace").decode()[:LONGEST_TEXT]

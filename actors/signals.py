@@ -1,10 +1,11 @@
-"""Signals as a descriptor: what the loop waits on, so that no signal is lost between two waits.
+"""Signals as a descriptor: what the loop waits on, so that none is lost and none is obeyed in the middle of a step.
 
 May import: the standard library. Invariant: what was set before is set again at the end, whatever happens between.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING, Final, Self
@@ -19,11 +20,11 @@ HANDLED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """Calls `handler` for each signal, and makes `descriptor` readable, while it is entered. Main thread only."""
+    """Collects signals, and makes `descriptor` readable, while it is entered. Main thread only."""
 
-    def __init__(self, handler: Callable[[int, FrameType | None], None]) -> None:
-        """Take what is called."""
-        self._handler = handler
+    def __init__(self) -> None:
+        """Start with none."""
+        self._came: list[int] = []
         self._before: list[
             tuple[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], object] | int | None]
         ] = []
@@ -32,13 +33,19 @@ class Signals:
 
     def __enter__(self) -> Self:
         """Set the handlers."""
-        self._before = [(number, signal.signal(number, self._handler)) for number in HANDLED]
+        self._before = [(number, signal.signal(number, self._note)) for number in HANDLED]
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         return self
 
-    def drain(self) -> None:
-        """Make the descriptor quiet again."""
-        os.read(self.descriptor, 4096)
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._came.append(number)  # and no more: it comes in the middle of whatever runs
+
+    def take(self) -> list[int]:
+        """Return the signals that have come, in their order, and make the descriptor quiet again."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.descriptor, 4096)
+        came, self._came = self._came, []
+        return came
 
     def __exit__(self, *_: object) -> None:
         """Set what was there before."""

@@ -75,9 +75,20 @@ class Process:
         finally:
             theirs.close()
         self.channel: Final = ParentChannel(ours)
-        self.pidfd: Final = os.pidfd_open(self.pid)
+        try:
+            self.pidfd: Final = os.pidfd_open(self.pid)
+        except OSError:  # out of descriptors: leave no process that nobody watches
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.channel.close()
+            raise
         self._status: int | None = None
         self.permit: Final = Permits(role).check
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """Who it is, as the log's fields say it."""
+        return {"member": self.member, "role": self.role.value, "pid": self.pid, "incarnation": self.incarnation}
 
     def kill(self) -> None:
         """Send SIGKILL; harmless if it has ended."""

@@ -7,7 +7,6 @@ child is left.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -21,7 +20,7 @@ from trollbridge.actors.formation import Place, caller_place, next_epoch, ring_p
 from trollbridge.actors.hangup import Terminal
 from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
-from trollbridge.actors.log import Log
+from trollbridge.actors.log import Log, to_stderr
 from trollbridge.actors.ring import Ring, RingEvent, RingState
 from trollbridge.actors.signals import Signals
 from trollbridge.actors.sockets import LinkLost
@@ -33,7 +32,6 @@ from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
 
 if TYPE_CHECKING:
     import socket
-    from types import FrameType
 
     from trollbridge.actors.app import App, Child
     from trollbridge.actors.spawn import Process
@@ -51,7 +49,7 @@ class Supervisor:
     def __init__(self, app: App, log: Log | None = None) -> None:
         """Take the declaration, and where the log goes (standard error without one)."""
         self._app = app
-        self._log = log or Log(_to_stderr)
+        self._log = log or Log(to_stderr)
         self._children: dict[MemberId, tuple[Child, Role]] = {
             child.member: (child, role) for child, role in app.children
         }
@@ -64,9 +62,13 @@ class Supervisor:
         self._restarts = Restarts(app.intensity)
         self._heartbeat = Heartbeat()
         self._terminal = Terminal()
-        self._signals = Signals(self._on_signal)
+        self._signals = Signals()
         self._released: set[MemberId] = set()
         self._reason = ""
+        self._counts = False
+        """Whether the ring's last fall was a failure, which the restart intensity counts."""
+        self._ran: Process | None = None
+        """The UI whose code has run: when it ends, so does the application."""
         self._stopping = False
         self._exit = 0
         self._failure = ""
@@ -83,11 +85,13 @@ class Supervisor:
                 self._form()
                 while not (self._stopping and not self._processes and self._ring.state is RingState.DISMANTLED):
                     self._turn()
+            except OSError as error:
+                self._failure = f"a process could not be started: {error.strerror or type(error).__name__}"
+                self._exit = exits.BOOT_FAILED
             finally:
                 self._processes.end_all()
         if self._failure:
-            with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
-                _to_stderr(f"trollbridge: {self._failure}\n")
+            to_stderr(f"trollbridge: {self._failure}\n")
         self._log.line(
             "application.stopped", self._ring.epoch, member=SUPERVISOR, why=self._reason, exit_code=self._exit
         )
@@ -98,7 +102,8 @@ class Supervisor:
     def _turn(self) -> None:
         for descriptor, _ in self._epoll.poll(self._timeout()):
             if descriptor == self._signals.descriptor:
-                self._signals.drain()
+                for number in self._signals.take():
+                    self._obey(number)
                 continue
             process = self._processes.at(descriptor)
             if process is None:
@@ -118,7 +123,7 @@ class Supervisor:
     def _timers(self) -> None:
         now = time.monotonic()
         for process in self._processes.overdue(now):
-            self._log.line("process.killed", self._ring.epoch, **_who(process), why="it did not end in time")
+            self._log.line("process.killed", self._ring.epoch, **process.identity, why="it did not end in time")
             process.kill()
         if self._form_at is not None and now >= self._form_at:
             self._form_at = None
@@ -126,14 +131,14 @@ class Supervisor:
         if self._boot_until is not None and now >= self._boot_until:
             self._abort("the ring was not sealed in time")
         for process, why in self._heartbeat.beat(now, self._processes):
-            self._log.line("process.hung", self._ring.epoch, **_who(process), why=why, next="it is killed")
+            self._log.line("process.hung", self._ring.epoch, **process.identity, why=why, next="it is killed")
             process.kill()
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def _obey(self, number: int) -> None:
         name = signal.Signals(number).name
         if number == signal.SIGHUP and not self._terminal.gone:
             if self._ring.state is RingState.SEALED:
-                self._dismantle(f"{name}: new keys", "")
+                self._dismantle(f"{name}: new keys")
         elif self._stopping and number == signal.SIGINT:
             for process in self._processes:
                 self._processes.expect_end(process, 0)
@@ -167,7 +172,7 @@ class Supervisor:
 
     def _start(self, member: MemberId, role: Role, link: socket.socket | None) -> None:
         process = self._processes.start(member, role)
-        self._log.line("process.started", self._ring.epoch, **_who(process))
+        self._log.line("process.started", self._ring.epoch, **process.identity)
         child = self._children[member][0] if member in self._children else None
         boot = control.Boot(
             member, role.value, str(child.actor) if child else "", child.settings if child else (), self._path
@@ -204,10 +209,10 @@ class Supervisor:
         if message.epoch != self._ring.epoch:
             raise ProtocolError
         if process.role is Role.EXTENSION:
-            self._log.line("extension.joined", self._ring.epoch, **_who(process))
+            self._log.line("extension.joined", self._ring.epoch, **process.identity)
             self._processes.tell(process, control.Seal(()))
             return
-        self._log.line("member.joined", self._ring.epoch, **_who(process))
+        self._log.line("member.joined", self._ring.epoch, **process.identity)
         if self._ring.joined(process.member, message.fingerprint):
             self._seal()
 
@@ -222,6 +227,7 @@ class Supervisor:
             if process.role is not Role.UI:
                 self._processes.tell(process, message)
         self._log.line("ring.sealed", self._ring.epoch, member=SUPERVISOR, fingerprint=self._ring.fingerprint)
+        self._ran = self._processes.get(self._app.ui.member)
         self._processes.tell(self._app.ui.member, message)  # enclaves know before the UI can call
         for child in self._app.extensions:
             self._start_extension(child.member)
@@ -247,7 +253,7 @@ class Supervisor:
             self._processes.silent(process)
             self._processes.expect_end(process, GRACE)
         except (ProtocolError, UsageError) as error:
-            self._log.line("process.refused", self._ring.epoch, **_who(process), why=str(error), next="it is killed")
+            self._log.line("process.refused", self._ring.epoch, **process.identity, why=str(error), next="it is killed")
             process.kill()
 
     def _drain(self, process: Process) -> None:
@@ -270,20 +276,24 @@ class Supervisor:
             case control.Failed(kind, text):
                 self._failed(process, kind, text)
             case control.Dismantled():
-                self._released.add(process.member)
-                self._processes.excuse(process)
+                if self._ring.state is RingState.DISMANTLING and not self._stopping:
+                    self._released.add(process.member)
+                    self._processes.excuse(process)
                 self._reaped()
             case control.Pong(number):
                 self._heartbeat.heard(process.pid, number)
-            case control.Notice(kind, about, why, detail):
-                self._log.line(kind.value, self._ring.epoch, member=about, why=why, detail=detail)
-                removed = kind is NoticeKind.MEMBER_REMOVED
-                offender = self._processes.get(about) if process.role is Role.BROKER else None
-                if offender is not None and (removed or kind is NoticeKind.LINK_LOST):
-                    self._processes.expect_end(offender, 0.0 if removed else GRACE)
+            case control.Notice():
+                self._notice(process, message)
+
+    def _notice(self, process: Process, notice: control.Notice) -> None:
+        kind, about = notice.kind, notice.about
+        self._log.line(kind.value, self._ring.epoch, member=about, why=notice.why, detail=notice.detail)
+        offender = self._processes.get(about) if process.role is Role.BROKER else None
+        if offender is not None and kind in (NoticeKind.MEMBER_REMOVED, NoticeKind.LINK_LOST):
+            self._processes.expect_end(offender, 0.0 if kind is NoticeKind.MEMBER_REMOVED else GRACE)
 
     def _failed(self, process: Process, kind: FailureKind, text: str) -> None:
-        self._log.line("process.failed", self._ring.epoch, **_who(process), why=kind.name.lower().replace("_", " "))
+        self._log.line("process.failed", self._ring.epoch, **process.identity, why=kind.name.lower().replace("_", " "))
         if process.role is Role.EXTENSION:
             process.kill()
             return
@@ -307,10 +317,10 @@ class Supervisor:
         self._heartbeat.forget(process.pid)
         code, name = describe(status)
         ring_falls = process.role is not Role.EXTENSION and self._ring.state in (RingState.FORMING, RingState.SEALED)
-        leaves = process.role is Role.UI and code is not None and self._ring.state is RingState.SEALED
+        leaves = process is self._ran and code is not None
         expected = not ring_falls or leaves
         self._log.line(
-            "process.ended", self._ring.epoch, **_who(process), exit_code=code, signal=name, expected=expected,
+            "process.ended", self._ring.epoch, **process.identity, exit_code=code, signal=name, expected=expected,
             next="the application stops" if leaves else "the ring is dismantled" if ring_falls else "",
         )  # fmt: skip
         cause = f"{process.member} ended ({name or f'exit code {code}'})"
@@ -324,11 +334,12 @@ class Supervisor:
             self._dismantle(cause, process.member)
         self._reaped()
 
-    def _dismantle(self, reason: str, died: str) -> None:
+    def _dismantle(self, reason: str, died: str = "") -> None:
         if self._ring.state in (RingState.DISMANTLING, RingState.DISMANTLED):
             return
         self._ring.move(RingEvent.DISMANTLE)
         self._reason = reason
+        self._counts = bool(died)
         self._boot_until = None
         self._log.line("ring.dismantling", self._ring.epoch, member=SUPERVISOR, why=reason)
         for end in self._ends.values():
@@ -359,7 +370,7 @@ class Supervisor:
             self._again()
 
     def _again(self) -> None:
-        number = self._restarts.allow(time.monotonic())
+        number = self._restarts.allow(time.monotonic()) if self._counts else 0
         if number is None:
             self._failure = f"the ring fell too often, last because {self._reason}; the log tells why"
             self._log.line("application.gave_up", self._ring.epoch, member=SUPERVISOR, why=self._reason)
@@ -375,23 +386,9 @@ class Supervisor:
         self._stopping, self._exit, self._form_at = True, code, None
         self._log.line("application.stopping", self._ring.epoch, member=SUPERVISOR, why=why)
         if self._ring.state in (RingState.FORMING, RingState.SEALED):
-            self._dismantle(why, "")
+            self._dismantle(why)
         else:
             for process in self._processes:
                 self._processes.tell(process, control.Stop())
                 self._processes.expect_end(process, UI_GRACE)
             self._reaped()
-
-
-def _who(process: Process) -> dict[str, object]:
-    return {
-        "member": process.member,
-        "role": process.role.value,
-        "pid": process.pid,
-        "incarnation": process.incarnation,
-    }
-
-
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()

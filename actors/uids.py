@@ -30,7 +30,6 @@ class Denial(enum.StrEnum):
     NOT_LIVE = "never issued, used or void"
     OTHER_MEMBER = "leased to another member"
     OTHER_RECEIVER = "leased for a handler of another enclave"
-    EXPIRED = "its call's deadline has passed"
 
 
 class UidRefused(ProtocolError):

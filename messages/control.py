@@ -155,6 +155,7 @@ class NoticeKind(enum.StrEnum):
     JOIN_REFUSED = "join.refused"
     LINK_LOST = "link.lost"
     MEMBER_REMOVED = "member.removed"
+    CALL_LATE = "call.late"
     INCIDENT = "handler.failed"
 
 

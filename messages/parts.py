@@ -1,7 +1,12 @@
 """Contents too long for one envelope: cut into PARTs on one side, put together on the other.
 
-May import: our messages. Invariants: a sender has at most `window` PARTs under way to a peer; parts of two contents
-never interleave; a receiver never holds more than its limit.
+May import: our messages. Invariants: a sender has at most `WINDOW` long bodies under way to a peer; a receiver never
+holds more than its limit; a content that was cut counts only whole.
+
+The last piece of a content that was cut, in its CALL or REPLY, starts with a zero byte and the whole's length:
+
+    0      1              9
+    | 00   | total, u64   | the rest of the content |
 """
 
 from __future__ import annotations
@@ -9,9 +14,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from trollbridge.messages.aead import TAG_SIZE
 from trollbridge.messages.envelope import Kind
-from trollbridge.messages.errors import TooLarge
-from trollbridge.messages.session import LARGEST_CONTENT
+from trollbridge.messages.errors import Malformed, TooLarge
+from trollbridge.messages.padding import padded
+from trollbridge.messages.session import LARGEST_CONTENT, PREFIX_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,24 +27,63 @@ if TYPE_CHECKING:
     from trollbridge.messages.ids import HandlerUID, Microseconds
     from trollbridge.messages.session import Session
 
+    Progress = Callable[[int, int], None]
+
 WINDOW: Final = 16
-"""PARTs under way to one peer: 2 MiB."""
+"""PARTs and long bodies under way to one peer: 2 MiB."""
+LONG: Final = 16 * 1024
+"""Bytes of a body from which a CALL or REPLY needs credit as a PART does."""
 PART_SIZE: Final = 129_004
 """Bytes of content in each PART but the last; its sealed body stays below 128 KiB."""
+_WHOLE: Final = 9
+"""Bytes before the last piece of a content that was cut."""
+
+
+def counts(kind: int, length: int) -> bool:
+    """Return whether a body of this kind and length in bytes needs credit."""
+    return kind == Kind.PART or (length > LONG and kind in (Kind.CALL, Kind.REPLY))
+
+
+def at_once(length: int) -> bool:
+    """Return whether a content of this length in bytes goes out in one envelope, without credit."""
+    return padded(PREFIX_SIZE + length) + TAG_SIZE <= LONG
+
+
+class _Cutting:
+    """One content on its way."""
+
+    __slots__ = ("deadline", "kind", "progress", "rest", "total", "uid")
+
+    def __init__(
+        self, kind: int, uid: HandlerUID, deadline: Microseconds, content: bytes, progress: Progress | None
+    ) -> None:
+        self.kind = kind
+        self.uid = uid
+        self.deadline = deadline
+        self.rest = memoryview(content)
+        self.total = len(content)
+        self.progress = progress
+
+    def next(self) -> tuple[int, bytes | memoryview, int]:
+        """Return the kind and the content of the next envelope, and how much is left after it."""
+        rest, cut = self.rest, len(self.rest) < self.total
+        if len(rest) > LARGEST_CONTENT - _WHOLE:
+            return Kind.PART, rest[:PART_SIZE], len(rest) - PART_SIZE
+        return self.kind, b"\0" + self.total.to_bytes(8, "big") + rest if cut else rest, 0
 
 
 class Outgoing:
     """Long contents on their way to one peer, one after the other."""
 
-    __slots__ = ("_queue", "_session", "_window")
+    __slots__ = ("_queue", "_session", "_window", "reports")
 
     def __init__(self, session: Session) -> None:
         """Take the session that seals them."""
         self._session = session
         self._window = WINDOW
-        self._queue: deque[tuple[int, HandlerUID, Microseconds, memoryview, Callable[[int, int], None] | None, int]] = (
-            deque()
-        )
+        self._queue: deque[_Cutting] = deque()
+        self.reports: deque[tuple[Progress, int, int]] = deque()
+        """Progress to tell, once no lock is held: the function, bytes sealed so far, bytes in all."""
 
     def put(
         self,
@@ -45,32 +91,30 @@ class Outgoing:
         uid: HandlerUID,
         deadline: Microseconds,
         content: bytes,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        """Queue a content of any length; `progress(sent, total)` is called in bytes as its parts are sealed."""
-        self._queue.append((kind, uid, deadline, memoryview(content), progress, len(content)))
+        """Queue a content of any length; progress is reported in bytes as its parts are sealed."""
+        self._queue.append(_Cutting(kind, uid, deadline, content, progress))
 
     def credit(self, parts: int) -> None:
-        """Note that this many PARTs have been passed on."""
+        """Note that this many long bodies have been passed on."""
         self._window = min(WINDOW, self._window + parts)
 
     def drain(self) -> Iterator[Envelope]:
         """Seal and yield what the window allows."""
         while self._queue:
-            kind, uid, deadline, rest, progress, total = self._queue[0]
-            if len(rest) <= LARGEST_CONTENT:
-                self._queue.popleft()
-                yield self._session.seal(kind, uid, deadline, rest)
-                left = 0
-            elif self._window:
+            cutting = self._queue[0]
+            kind, piece, left = cutting.next()
+            if kind == Kind.PART or not at_once(len(piece)):
+                if not self._window:
+                    return
                 self._window -= 1
-                self._queue[0] = (kind, uid, deadline, rest[PART_SIZE:], progress, total)
-                yield self._session.seal(Kind.PART, uid, deadline, rest[:PART_SIZE])
-                left = len(rest) - PART_SIZE
-            else:
-                return
-            if progress is not None:
-                progress(total - left, total)
+            cutting.rest = cutting.rest[len(cutting.rest) - left :]
+            if kind != Kind.PART:
+                self._queue.popleft()
+            yield self._session.seal(kind, cutting.uid, cutting.deadline, piece)
+            if cutting.progress is not None:
+                self.reports.append((cutting.progress, cutting.total - left, cutting.total))
 
 
 class Assembly:
@@ -99,14 +143,22 @@ class Assembly:
             self._held += piece
 
     def finish(self, uid: HandlerUID, last: memoryview) -> bytes | bytearray | memoryview:
-        """Return the whole content that ends with `last`; raises `TooLarge` if it went over the limit."""
+        """Return the whole content that ends with `last`.
+
+        Raises `TooLarge` if it went over the limit, `Malformed` if a part of it is missing.
+        """
         if self._uid != uid:
             if len(last) > self._limit:
                 raise TooLarge
-            return last
-        whole, refused = self._held, self._refused or len(self._held) + len(last) > self._limit
+            return last  # one that lost its parts starts with 00, which no payload does
+        whole, refused = self._held, self._refused
         self._held, self._uid, self._refused = bytearray(), None, False
-        if refused:
+        if len(last) < _WHOLE or last[0]:
+            raise Malformed
+        total = int.from_bytes(last[1:_WHOLE], "big")
+        if refused or total > self._limit:
             raise TooLarge
-        whole += last
+        whole += last[_WHOLE:]
+        if len(whole) != total:
+            raise Malformed
         return whole

@@ -10,7 +10,7 @@ import abc
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trollbridge.actors.caller import CallerActor
-from trollbridge.messages.errors import NoSuchHandler
+from trollbridge.messages.errors import NoSuchHandler, UsageError
 from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from trollbridge.actors.promise import Promise
     from trollbridge.messages.control import MemberRecord
     from trollbridge.messages.ring_key import Sealed
+
+LONGEST: Final = 1e8
+"""Seconds: three years, the farthest deadline."""
 
 
 class HandlerProxy:
@@ -52,6 +55,9 @@ class HandlerProxy:
 
     def within(self, seconds: float) -> HandlerProxy:
         """Return the handler with a deadline, after which it is not started and its promise is `DeadlineExceeded`."""
+        if not 0 <= seconds <= LONGEST:
+            msg = f"a deadline lies between 0 and {LONGEST:.0f} seconds ahead"
+            raise UsageError(msg)
         return HandlerProxy(self._client, self._name, seconds, self._progress)
 
     def progress(self, report: Callable[[int, int], None]) -> HandlerProxy:
