@@ -45,7 +45,7 @@ class _Joined:
         self.end = end
         self.pid = pid
         self.port = port
-        self.responder: Responder | None = responder
+        self.responder = responder
         self.endpoint: Endpoint | None = None
         self.backlog: list[tuple[Item, bytes]] = []
         self.writing = False
@@ -189,13 +189,9 @@ class Broker:
         return []
 
     def _found(self, joined: _Joined, message: bytes) -> None:
-        responder, joined.responder = joined.responder, None
         member = joined.port.member
-        if responder is None:
-            self.remove(member, "a second hello")
-            return
         try:
-            answer, split = responder.accept(message)
+            answer, split = joined.responder.accept(message)  # once: a responder that has been used refuses
             joined.end.send(answer, socket.MSG_DONTWAIT)
         except (ProtocolError, OSError):
             self.notice(NoticeKind.JOIN_REFUSED, member, "it did not prove its join token")

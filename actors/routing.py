@@ -224,7 +224,7 @@ class Routing:
             self._callers[handler_name(port.member, each.name)] = Caller(each.seed)
 
     def _refused_by_enclave(self, port: Port, uid: HandlerUID) -> None:
-        lease = self._ledger.call_of(uid)
+        lease = self._ledger.holder(uid)
         if lease is None or lease.enclave != port.member:
             if port.role is Role.ENCLAVE:  # its caller may have been removed meanwhile, which is no fault of its own
                 self._out.notice(NoticeKind.REPLY_DROPPED, port.member, Denial.NOT_LIVE)

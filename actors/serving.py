@@ -230,7 +230,7 @@ class Serving:
                 raise AuthenticationFailed
             client.assembly.add(envelope.uid, client.session.open(envelope))
         except ProtocolError as error:
-            self._out.notice(NoticeKind.ENVELOPE_REFUSED, envelope.sender, type(error).__name__)
+            self._refuse(envelope, type(error).__name__)
 
     def _call(self, envelope: Envelope, address: bytes) -> Invocation | None:
         client = self._clients.get(envelope.sender)

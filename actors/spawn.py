@@ -91,9 +91,16 @@ class Process:
         return {"member": self.member, "role": self.role.value, "pid": self.pid, "incarnation": self.incarnation}
 
     def kill(self) -> None:
-        """Send SIGKILL; harmless if it has ended."""
+        """Send SIGKILL to it and to what it has forked; harmless if it has ended."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        """Kill what it has forked; a UI shares the supervisor's group, for the terminal's sake."""
+        if self.role is not Role.UI:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def terminate(self) -> None:
         """Send SIGTERM; harmless if it has ended."""
@@ -120,9 +127,10 @@ class Process:
     def reap(self) -> int | None:
         """Return the exit status if it has ended: a code, or minus a signal's number. Closes what belongs to it."""
         if self._status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if not pid:
+            if os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return None
+            self._kill_group()  # while the number is still its own
+            _, status = os.waitpid(self.pid, 0)
             self._status = os.waitstatus_to_exitcode(status)
             os.close(self.pidfd)
             self.channel.close()

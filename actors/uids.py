@@ -114,12 +114,12 @@ class UidLedger:
 
     def in_flight(self, uid: HandlerUID, enclave: MemberId, receiver: MemberId) -> bool:
         """Return whether this enclave owes this member the reply to `uid`."""
-        lease = self.call_of(uid)
+        lease = self._called.get(uid)
         return lease is not None and lease.enclave == enclave and lease.member == receiver
 
-    def call_of(self, uid: HandlerUID) -> Lease | None:
-        """Return whose call is in flight under `uid`, if any is."""
-        return self._called.get(uid)
+    def holder(self, uid: HandlerUID) -> Lease | None:
+        """Return whose a live UID is, leased or called."""
+        return self._called.get(uid) or self._leased.get(uid)
 
     def forfeit(self, uid: HandlerUID) -> None:
         """Void a live UID without a replacement."""

@@ -6,6 +6,7 @@ terminal, a person reads one line and the process ends with a code of `exits`; n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -18,10 +19,10 @@ import click
 from trollbridge.actors import exits
 from trollbridge.actors.app import App
 from trollbridge.actors.log import Log
-from trollbridge.messages.errors import DeclarationError, TrollbridgeError
+from trollbridge.messages.errors import BootFailed, DeclarationError, TrollbridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 EXIT_CODES: Final = (
     ("0", "The UI ended well. A UI that returns another code ends the application with that code."),
@@ -89,6 +90,10 @@ def _append_to(path: str) -> Callable[[str], object]:
     return lambda line: os.write(descriptor, line.encode())
 
 
+def _nowhere(_line: str) -> None:
+    """Write no log."""
+
+
 def _to_stderr(line: str) -> object:
     return os.write(2, line.encode())
 
@@ -126,11 +131,8 @@ def run(reference: str, log: str | None, quiet: bool) -> None:  # noqa: FBT001  
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
     _import_from_here()
     app = load(reference)
-    if log is not None:
-        write = _append_to(log)
-    else:
-        write = (lambda _: None) if quiet else _to_stderr
-    sys.exit(_supervise(app, Log(write)))
+    silent = _nowhere if quiet else _to_stderr
+    sys.exit(_supervise(app, Log(silent if log is None else _append_to(log))))
 
 
 @cli.command(epilog=_EPILOG)
@@ -143,13 +145,26 @@ def demo() -> None:
     """
     from trollbridge.ui_adapter.demo import run as run_demo  # noqa: PLC0415  # `run` need not wait for it
 
-    sys.exit(run_demo())
+    with _booting():
+        code = run_demo()
+    sys.exit(code)
 
 
 def _supervise(app: App, log: Log) -> int:
     from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
-    return Supervisor(app, log).run()
+    with _booting():
+        return Supervisor(app, log).run()
+
+
+@contextlib.contextmanager
+def _booting() -> Generator[None]:
+    """Raise `BootFailed` for what the system refuses: another process, a descriptor, a temporary folder."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"the system refused what the application needs: {error.strerror or error}"
+        raise BootFailed(msg) from None
 
 
 def _import_from_here() -> None:
@@ -167,17 +182,18 @@ def _open_standard_descriptors() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
             os.set_inheritable(descriptor, True)  # noqa: FBT003  # the standard library's signature
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _leave(code: int) -> NoReturn:
     """End with `code`, or with `OUTPUT_CLOSED` if what was written last does not arrive."""
-    for stream in (sys.stdout, sys.stderr):
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except (OSError, ValueError):
-            code = code or exits.OUTPUT_CLOSED
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the interpreter would try again, and complain
+            code = code or (exits.OUTPUT_CLOSED if descriptor == 1 else 0)  # a log that is lost stops nothing
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)  # the interpreter would try again, and complain
     sys.exit(code)
 
 
@@ -188,18 +204,30 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    output = sys.stdout
     try:
-        code = cli.main(prog_name="trollbridge", standalone_mode=False)
+        cli.main(prog_name="trollbridge", standalone_mode=False)
     except click.UsageError as error:
         error.show()
         return 2
-    except TrollbridgeError as error:
-        click.echo(f"trollbridge: {error}", err=True)
-        return exits.DECLARATION if isinstance(error, DeclarationError) else 1
+    except (
+        SystemExit
+    ) as leaving:  # with another output, click has found that nobody reads, and its own code for it is 1
+        code = leaving.code if isinstance(leaving.code, int) else 1
+        return code if sys.stdout is output else exits.OUTPUT_CLOSED
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
-    except BrokenPipeError:
+    except (TrollbridgeError, OSError) as error:
+        return _complain(error)
+    return 0
+
+
+def _complain(error: TrollbridgeError | OSError) -> int:
+    """Tell a person in one line; return the exit code. An `OSError` here says that standard output takes nothing."""
+    with contextlib.suppress(OSError):
+        click.echo(f"trollbridge: {error.strerror if isinstance(error, OSError) else error}", err=True)
+    if isinstance(error, OSError):
         return exits.OUTPUT_CLOSED
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 1
-    return code if isinstance(code, int) else 0
+    if isinstance(error, BootFailed):
+        return exits.BOOT_FAILED
+    return exits.DECLARATION if isinstance(error, DeclarationError) else 1

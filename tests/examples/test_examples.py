@@ -1,0 +1,53 @@
+"""The examples run as they stand, and the README shows the first of them word for word."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tests.conftest import REPOSITORY
+from tests.ui_adapter.commands import run
+
+EXAMPLES: Final = REPOSITORY / "examples"
+FIRST: Final = ("notary.py", "desk.py", "office.py")
+LINES: Final = 30
+
+
+def _shown() -> list[str]:
+    return re.findall(
+        r"^```python\n(.*?)^```$", REPOSITORY.joinpath("README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def _lines_of_code(text: str) -> int:
+    """Count lines that are neither empty nor a docstring of one line."""
+    return sum(bool(line.strip()) and not line.strip().startswith('"""') for line in text.splitlines())
+
+
+def test_the_readme_shows_the_files_of_the_first_example() -> None:
+    """To the letter, in this order, and nothing else as Python; together they have no more than 30 lines of code."""
+    files = [EXAMPLES.joinpath(name).read_text(encoding="utf-8") for name in FIRST]
+    assert _shown() == files
+    assert sum(map(_lines_of_code, files)) <= LINES
+
+
+def test_the_first_example_runs() -> None:
+    """An enclave of one's own, a UI, and a pykka actor of the UI's process that take part together (A17, A57)."""
+    ended = run("run", "office:app", folder=EXAMPLES)
+    assert (ended.code, ended.said) == (0, [])
+    assert re.fullmatch(r"1\. deed: [0-9a-f]{16}\n2\. will: [0-9a-f]{16}\n", ended.output)
+    assert {each.member for each in ended.log if each.event == "member.joined"} == {"broker", "desk", "notary"}
+
+
+def test_only_the_enclave_s_own_process_imports_its_module() -> None:
+    """Neither the declaration nor the UI of the example names the module in an import (A2)."""
+    for name in ("desk.py", "office.py", "waiting_room.py"):
+        assert "import notary" not in EXAMPLES.joinpath(name).read_text(encoding="utf-8").replace(
+            "from notary", "import notary"
+        )
+
+
+def test_the_asyncio_example_runs() -> None:
+    """A hundred promises are awaited at once (A14)."""
+    ended = run("run", "waiting_room:app", folder=EXAMPLES)
+    assert (ended.code, ended.output, ended.said) == (0, "100 documents, 100 seals, none like another\n", [])
