@@ -104,7 +104,7 @@ def test_the_wheel_says_what_it_is(installed: Installed) -> None:
     """Name, version, licence with its text, Python versions, extras and the read-me are in the metadata."""
     with zipfile.ZipFile(installed.wheel) as wheel:
         (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-        said = email.message_from_bytes(wheel.read(metadata))
+        said = email.message_from_string(wheel.read(metadata).decode("utf-8"))
         assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist())
     one_each = ("Name", "Version", "License-Expression", "Requires-Python", "Description-Content-Type")
     assert [said[field] for field in one_each] == ["trollbridge", "0.1.0", "Apache-2.0", ">=3.11", "text/markdown"]
