@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trollbridge.actors.app import App as App
     from trollbridge.actors.app import Child as Child
-    from trollbridge.actors.handler import handler as handler
     from trollbridge.actors.promise import Promise as Promise
 
-_HOMES = {"App": "app", "Child": "app", "handler": "handler", "Promise": "promise"}
+_HOMES = {"App": "app", "Child": "app", "Promise": "promise"}
 
-__all__ = ["App", "Child", "Promise", "handler"]
+__all__ = ["App", "Child", "Promise"]
 
 
 def __getattr__(name: str) -> object:

@@ -16,9 +16,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
+import pykka
+
 from trollbridge.actors import exits
 from trollbridge.actors.client import Client
 from trollbridge.actors.joining import Joining
+from trollbridge.actors.log import flushed
 from trollbridge.actors.places import place
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     Control = Channel[control.FromChild, control.ToChild]
 
 
+STOP_LIMIT: Final = 2.0
+"""Seconds that each pykka actor of this process has to stop in, once the UI's work is done."""
 LINGER: Final = 1
 """Milliseconds after which calls that nobody waits for are sent, however few they are."""
 
@@ -177,6 +182,7 @@ def run(actor: type[CallerActor], boot: control.Boot, channel: Control, link: so
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
     code = _work(work, minder.client, boot.member)
+    pykka.ActorRegistry.stop_all(timeout=STOP_LIMIT)  # their threads would keep the process
     return code if _flush() else code or exits.OUTPUT_CLOSED
 
 
@@ -197,13 +203,7 @@ def _work(work: CallerActor, client: Client, member: str) -> int:
 
 def _flush() -> bool:
     """Write what the UI printed last; return whether it arrived."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError):  # the interpreter would try again at exit, and complain
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+    return sys.stdout is None or flushed(sys.stdout)
 
 
 def _say(text: str) -> None:

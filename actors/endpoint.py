@@ -145,6 +145,12 @@ class Endpoint:
             self.on_sent(items)
         return True
 
+    def drop(self) -> None:
+        """Forget the link's keys and what waits to be sent."""
+        self._link.drop()
+        self._items, self._bodies, self._size = [], [], 0
+        self._waiting.clear()
+
     def open(self, record: memoryview) -> list[tuple[Item, bytes]]:
         """Return the items of a record that arrived; raises `ProtocolError` for a bad one."""
         return self._link.open(record)

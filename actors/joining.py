@@ -90,7 +90,7 @@ class Joining:
             self._sessions[enclave] = Session(split, epoch, self._member, enclave, initiator=True)
             return
         session = self._sessions.get(enclave)
-        if session is None:
+        if session is None or envelope.kind != Kind.SESSION:
             raise HandshakeFailed
         payload = payloads.decode(session.open(envelope))
         match payload:
@@ -109,5 +109,5 @@ class Joining:
         for entry in welcome.handlers:
             found = Route(session.peer, entry, self._vocabulary)
             self._routes[found.name] = found
-            limit = max(limit, padded(entry.max_bytes))  # a sensitive result is padded before it is sealed
+            limit = max(limit, padded(entry.max_bytes + 4))  # a sensitive result is padded before it is sealed
         self._peers[session.peer] = Peer(session, limit, welcome.withheld)

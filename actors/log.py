@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import msgspec
 
@@ -71,4 +72,15 @@ def to_stderr(text: str) -> None:
     if sys.stderr is not None:  # it is None where the application was started with it closed
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text)
-            sys.stderr.flush()
+        flushed(sys.stderr)
+
+
+def flushed(stream: TextIO) -> bool:
+    """Write out what a standard stream holds; return whether it arrived. One that cannot leads nowhere from then on."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # the interpreter would try again at exit, and exit with 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True

@@ -247,13 +247,15 @@ class Membership:
             if item.kind == Kind.PART:
                 self._of(envelope)
                 peer = self.peers[envelope.sender]
-                peer.assembly.add(envelope.uid, peer.session.open(envelope))
+                peer.assembly.add(envelope.uid, envelope.sequence, peer.session.open(envelope))
                 return ()
             raise Malformed
         if type(item) is Lease:
             return self._lease(item)
         if type(item) is Refusal:
             refused = self.pending.pop(HandlerUID(item.uid), None)
+            if refused is not None:
+                self.peers[refused.route.peer].outgoing.forget(HandlerUID(item.uid))
             return () if refused is None else (Settled(refused.promise, error=Refused()),)
         if type(item) is Credit:
             peer = self.peers[MemberId(item.peer)]
@@ -335,6 +337,7 @@ class Membership:
 
     def drop(self, died: str) -> tuple[list[Settled], Pending | None]:
         """Forget every key; return what each outstanding call is told, and the oldest one that `died` had been sent."""
+        self.endpoint.drop()
         for peer in self.peers.values():
             peer.session.drop()
         if self.ring_key is not None:

@@ -36,7 +36,7 @@ from trollbridge.messages.ring_key import SEALED, RingKey
 from trollbridge.messages.session import LARGEST_CONTENT, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from trollbridge.messages.envelope import Envelope
 
@@ -123,13 +123,21 @@ class Serving:
         self.check_grants(ticket.grants)
         self._tickets[MemberId(ticket.client)] = ticket
 
-    def check_grants(self, names: Iterable[str]) -> None:
-        """Raise `DeclarationError` for the name of a handler that is not exported."""
+    def check_grants(self, names: Collection[str]) -> None:
+        """Raise `DeclarationError` for a handler that is not exported, or for more of them than a manifest holds."""
         for name in names:
             if name not in self._handlers:
                 known = ", ".join(sorted(self._handlers)) or "nothing"
                 msg = f"grants name {self._member}.{name}, but {self._member} exports {known}"
                 raise DeclarationError(msg)
+        self._manifest(tuple(self._handlers[name].entry(bytes(payloads.CODE_SIZE)) for name in names), ())
+
+    def _manifest(self, entries: tuple[payloads.HandlerEntry, ...], withheld: tuple[str, ...]) -> bytes:
+        content = payloads.encode(payloads.Welcome(entries, withheld))
+        if len(content) > LARGEST_CONTENT:
+            msg = f"the manifest of {self._member} takes {len(content)} bytes, at most {LARGEST_CONTENT}; split it"
+            raise DeclarationError(msg)
+        return content
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -197,13 +205,9 @@ class Serving:
         hello = envelope.__class__(Kind.HANDSHAKE, self._member, envelope.sender, NO_UID, 0, _NEVER, answer)
         self._out.put(route(hello, b""), answer)
         withheld = tuple(sorted(set(self._handlers) - set(ticket.grants))) if role is Role.UI else ()
-        self._say(client, payloads.Welcome(tuple(each.entry(code) for code, each in codes.items()), withheld))
+        self._say(client, self._manifest(tuple(each.entry(code) for code, each in codes.items()), withheld))
 
-    def _say(self, client: _Client, payload: payloads.Payload) -> None:
-        content = payloads.encode(payload)
-        if len(content) > LARGEST_CONTENT:
-            msg = f"the manifest of {self._member} takes {len(content)} bytes, at most {LARGEST_CONTENT}; split it"
-            raise DeclarationError(msg)
+    def _say(self, client: _Client, content: bytes) -> None:
         envelope = client.session.seal(Kind.SESSION, NO_UID, _NEVER, content)
         self._out.put(route(envelope, b""), envelope.body)
 
@@ -219,7 +223,7 @@ class Serving:
             self._out.notice(NoticeKind.ENVELOPE_REFUSED, envelope.sender, type(error).__name__)
             return
         self._ring_key = RingKey(payload.key, self._epoch)
-        self._say(client, payloads.RingKeyAccepted(self._ring_key.fingerprint))
+        self._say(client, payloads.encode(payloads.RingKeyAccepted(self._ring_key.fingerprint)))
 
     # Calls.
 
@@ -228,7 +232,7 @@ class Serving:
         try:
             if client is None:
                 raise AuthenticationFailed
-            client.assembly.add(envelope.uid, client.session.open(envelope))
+            client.assembly.add(envelope.uid, envelope.sequence, client.session.open(envelope))
         except ProtocolError as error:
             self._refuse(envelope, type(error).__name__)
 

@@ -145,6 +145,13 @@ def _descriptors(control: int, *, standard: bool) -> list[tuple[int, ...] | tupl
     return actions
 
 
+def occupy_standard() -> None:
+    """Open what is closed of the descriptors 0 to 2 on /dev/null, so that no socket of ours ever gets such a number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  # standard error
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  # the standard library's signature
+    os.close(descriptor)
+
+
 def _environment(of: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     return {name: of[name] for name in names if name in of}
 

@@ -24,7 +24,7 @@ from trollbridge.actors.log import Log, to_stderr
 from trollbridge.actors.ring import Ring, RingEvent, RingState
 from trollbridge.actors.signals import Signals
 from trollbridge.actors.sockets import LinkLost
-from trollbridge.actors.spawn import describe
+from trollbridge.actors.spawn import describe, occupy_standard
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.errors import ProtocolError, UsageError
@@ -48,6 +48,7 @@ class Supervisor:
 
     def __init__(self, app: App, log: Log | None = None) -> None:
         """Take the declaration, and where the log goes (standard error without one)."""
+        occupy_standard()
         self._app = app
         self._log = log or Log(to_stderr)
         self._children: dict[MemberId, tuple[Child, Role]] = {

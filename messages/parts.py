@@ -3,10 +3,11 @@
 May import: our messages. Invariants: a sender has at most `WINDOW` long bodies under way to a peer; a receiver never
 holds more than its limit; a content that was cut counts only whole.
 
-The last piece of a content that was cut, in its CALL or REPLY, starts with a zero byte and the whole's length:
+The last piece of a content that was cut, in its CALL or REPLY, starts with a zero byte, the whole's length, and the
+sequence of its first PART, so that no two contents can be spliced:
 
-    0      1              9
-    | 00   | total, u64   | the rest of the content |
+    0      1              9              17
+    | 00   | total, u64   | first, u64   | the rest of the content |
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LONG: Final = 16 * 1024
 """Bytes of a body from which a CALL or REPLY needs credit as a PART does."""
 PART_SIZE: Final = 129_004
 """Bytes of content in each PART but the last; its sealed body stays below 128 KiB."""
-_WHOLE: Final = 9
+_WHOLE: Final = 17
 """Bytes before the last piece of a content that was cut."""
 
 
@@ -52,7 +53,7 @@ def at_once(length: int) -> bool:
 class _Cutting:
     """One content on its way."""
 
-    __slots__ = ("deadline", "kind", "progress", "rest", "total", "uid")
+    __slots__ = ("deadline", "first", "kind", "progress", "rest", "total", "uid")
 
     def __init__(
         self, kind: int, uid: HandlerUID, deadline: Microseconds, content: bytes, progress: Progress | None
@@ -63,13 +64,17 @@ class _Cutting:
         self.rest = memoryview(content)
         self.total = len(content)
         self.progress = progress
+        self.first: int | None = None
+        """The sequence of its first PART, once it is sealed."""
 
     def next(self) -> tuple[int, bytes | memoryview, int]:
         """Return the kind and the content of the next envelope, and how much is left after it."""
-        rest, cut = self.rest, len(self.rest) < self.total
+        rest = self.rest
         if len(rest) > LARGEST_CONTENT - _WHOLE:
             return Kind.PART, rest[:PART_SIZE], len(rest) - PART_SIZE
-        return self.kind, b"\0" + self.total.to_bytes(8, "big") + rest if cut else rest, 0
+        if self.first is None:
+            return self.kind, rest, 0
+        return self.kind, b"\0" + self.total.to_bytes(8, "big") + self.first.to_bytes(8, "big") + rest, 0
 
 
 class Outgoing:
@@ -96,6 +101,10 @@ class Outgoing:
         """Queue a content of any length; progress is reported in bytes as its parts are sealed."""
         self._queue.append(_Cutting(kind, uid, deadline, content, progress))
 
+    def forget(self, uid: HandlerUID) -> None:
+        """Send no more of a content whose call was refused."""
+        self._queue = deque(each for each in self._queue if each.uid != uid)
+
     def credit(self, parts: int) -> None:
         """Note that this many long bodies have been passed on."""
         self._window = min(WINDOW, self._window + parts)
@@ -112,7 +121,10 @@ class Outgoing:
             cutting.rest = cutting.rest[len(cutting.rest) - left :]
             if kind != Kind.PART:
                 self._queue.popleft()
-            yield self._session.seal(kind, cutting.uid, cutting.deadline, piece)
+            envelope = self._session.seal(kind, cutting.uid, cutting.deadline, piece)
+            if cutting.first is None:
+                cutting.first = envelope.sequence
+            yield envelope
             if cutting.progress is not None:
                 self.reports.append((cutting.progress, cutting.total - left, cutting.total))
 
@@ -120,23 +132,24 @@ class Outgoing:
 class Assembly:
     """The one long content that is arriving from a peer."""
 
-    __slots__ = ("_held", "_limit", "_refused", "_uid")
+    __slots__ = ("_first", "_held", "_limit", "_refused", "_uid")
 
     def __init__(self, limit: int) -> None:
         """Take the most bytes that a content may have."""
         self._limit = limit
         self._held = bytearray()
         self._uid: HandlerUID | None = None
+        self._first = 0
         self._refused = False
 
     def __len__(self) -> int:
         """Return the bytes held so far."""
         return len(self._held)
 
-    def add(self, uid: HandlerUID, piece: memoryview) -> None:
-        """Add a PART. One that grows too long is let go of, and so is another content that was not finished."""
+    def add(self, uid: HandlerUID, sequence: int, piece: memoryview) -> None:
+        """Add the PART with this sequence. A content that grows too long is let go of, and so is an unfinished one."""
         if self._uid != uid:  # the session keeps the order, so the other's sender has given it up
-            self._uid, self._held, self._refused = uid, bytearray(), False
+            self._uid, self._first, self._held, self._refused = uid, sequence, bytearray(), False
         if len(self._held) + len(piece) > self._limit:
             self._refused, self._held = True, bytearray()
         elif not self._refused:
@@ -155,10 +168,10 @@ class Assembly:
         self._held, self._uid, self._refused = bytearray(), None, False
         if len(last) < _WHOLE or last[0]:
             raise Malformed
-        total = int.from_bytes(last[1:_WHOLE], "big")
+        total, first = int.from_bytes(last[1:9], "big"), int.from_bytes(last[9:_WHOLE], "big")
         if refused or total > self._limit:
             raise TooLarge
         whole += last[_WHOLE:]
-        if len(whole) != total:
+        if len(whole) != total or first != self._first:
             raise Malformed
         return whole

@@ -17,7 +17,7 @@ import msgspec
 from trollbridge.messages import aead
 from trollbridge.messages.codec import Codec
 from trollbridge.messages.envelope import Envelope
-from trollbridge.messages.errors import Malformed
+from trollbridge.messages.errors import Malformed, UsageError
 from trollbridge.messages.ids import HandlerUID, MemberId, Microseconds
 
 if TYPE_CHECKING:
@@ -133,11 +133,14 @@ class Link:
 
     def __init__(self, split: Split) -> None:
         """Take the keys of the handshake."""
-        self._out = aead.CounterCipher(split.send_key)
-        self._in = aead.CounterCipher(split.receive_key)
+        self._out: aead.CounterCipher | None = aead.CounterCipher(split.send_key)
+        self._in: aead.CounterCipher | None = aead.CounterCipher(split.receive_key)
 
     def seal(self, items: Sequence[Item]) -> bytes:
         """Return the start of the next record; the bodies of its `Routed` items follow in their order."""
+        if self._out is None:
+            msg = "this link has ended"
+            raise UsageError(msg)
         sealed = self._out.seal(_ITEMS.encode(tuple(items)))
         return len(sealed).to_bytes(4, "big") + sealed
 
@@ -148,7 +151,7 @@ class Link:
         out as above.
         """
         end = 4 + int.from_bytes(record[:4], "big")
-        if end > len(record):
+        if end > len(record) or self._in is None:
             raise Malformed
         items = _ITEMS.decode(self._in.open(record[4:end]))
         found: list[tuple[Item, bytes]] = []
@@ -163,6 +166,10 @@ class Link:
         if end != len(record):
             raise Malformed
         return found
+
+    def drop(self) -> None:
+        """Forget both keys; nothing can be sealed or opened any more."""
+        self._out = self._in = None
 
     def __repr__(self) -> str:
         """Show no key."""

@@ -28,12 +28,12 @@ from trollbridge.messages.errors import CallError, ProtocolError
 from trollbridge.messages.ids import BROKER, NO_UID, Epoch, HandlerName, HandlerUID, MemberId, Microseconds, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import Initiator, Responder
-from trollbridge.messages.parts import WINDOW
+from trollbridge.messages.parts import counts
 from trollbridge.messages.record import Item, Link, Routed, envelope_of
 from trollbridge.messages.ring_key import RingKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import msgspec
 
@@ -74,6 +74,8 @@ class Enclave:
         self.notices: list[tuple[NoticeKind, str, str]] = []
         self.waiting: deque[Invocation] = deque()
         self.ran: list[tuple[HandlerUID, str]] = []
+        self.control: deque[Callable[[], None]] = deque()
+        """What the supervisor has said and nobody has taken yet."""
         self._wire = wire
         self.serving: Final = Serving(ENCLAVE, exported(type(actor)), self)
         self._tickets = tuple(
@@ -97,13 +99,18 @@ class Enclave:
         """Return the monotonic clock in microseconds."""
         return time.monotonic_ns() // 1000
 
+    def catch_up(self) -> None:
+        """Take what the supervisor has said."""
+        while self.control:
+            self.control.popleft()()
+
     def run(self, invocation: Invocation) -> None:
         """Run one call and send its result, as a process actor does."""
-        self.ran.append((invocation.uid, invocation.exported.name))
+        self.ran.append((invocation.origin.uid, invocation.exported.name))
         try:
             value = getattr(self.actor, invocation.exported.name)(*invocation.arguments)
         except CallError as error:
-            self.serving.fail(invocation.client, invocation.uid, error)
+            self.serving.fail(invocation.origin, error)
             return
         self.serving.answer(invocation, invocation.exported.encode_result(value))
 
@@ -138,16 +145,16 @@ class Client:
         )
         return membership
 
-    def take(self, item: Item, body: bytes) -> Settled | None:
+    def take(self, item: Item, body: bytes) -> Sequence[Settled]:
         """Handle what the broker sent."""
         if self.membership is None:
             self._joining._take(self._wire.near, self._epoch, self._key, item, body)
-            return None
+            return ()
         try:
             return self.membership.take(item, body)
         except (ProtocolError, KeyError) as error:
             self.refused.append(type(error) if isinstance(error, ProtocolError) else ProtocolError)
-            return None
+            return ()
 
 
 def pass_on(_sender: MemberId, _receiver: MemberId, item: Item, body: bytes) -> list[tuple[Item, bytes]]:
@@ -171,17 +178,20 @@ class MemoryRing:
         self.notices: list[tuple[NoticeKind, MemberId, str, str]] = []
         self.removed: list[tuple[MemberId, str]] = []
         self.settled: list[Settled] = []
-        self.now = 1_000_000
         self.on_the_way: OnTheWay = pass_on
         methods = tuple(sorted(exported(type(actor))))
         granted = {UI: methods} if grants is None else dict(grants)
         roles = {each: Role.EXTENSION if each == EXTENSION else Role.UI for each in granted}
         self._wires = {each: Wire() for each in (ENCLAVE, *granted)}
-        self.routing: Final = Routing(self, lambda: self.now)
+        self.routing: Final = Routing(self)
         self._buffer = bytearray(LARGEST_RECORD)
         self.enclave: Final = Enclave(actor, self._wires[ENCLAVE], {c: (roles[c], m) for c, m in granted.items()})
         self.clients: Final = {each: Client(each, roles[each], self._wires[each], vocabulary or {}) for each in granted}
-        self._form(granted, roles)
+        try:
+            self._form(granted, roles)
+        except BaseException:
+            self.close()
+            raise
 
     def _form(self, granted: Mapping[MemberId, tuple[str, ...]], roles: Mapping[MemberId, Role]) -> None:
         self.routing.open(Port(ENCLAVE, Role.ENCLAVE, frozenset(), frozenset(granted)))
@@ -249,8 +259,7 @@ class MemoryRing:
                 if invocation is not None:
                     self.enclave.waiting.append(invocation)
                 continue
-            done = self.clients[member].take(item, body)
-            if done is not None:
+            for done in self.clients[member].take(item, body):
                 self.settled.append(done)
                 done.promise.resolve(done.value, done.error)
         self._parts_left(sent)
@@ -258,7 +267,7 @@ class MemoryRing:
 
     def _parts_left(self, sent: list[Item]) -> None:
         for item in sent:
-            if type(item) is Routed and item.kind == Kind.PART:
+            if type(item) is Routed and counts(item.kind, item.length):
                 self.routing.part_left(MemberId(item.sender), MemberId(item.receiver), 1)
 
     def pump(self, *, answering: bool = False) -> None:
@@ -314,6 +323,3 @@ class MemoryRing:
 def envelopes(items: list[tuple[Item, bytes]]) -> list[Envelope]:
     """Return the envelopes among items."""
     return [envelope_of(item, body) for item, body in items if type(item) is Routed]
-
-
-MOST_PARTS: Final = WINDOW

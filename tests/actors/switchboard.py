@@ -41,13 +41,10 @@ class Switchboard:
 
     def __init__(self) -> None:
         """Open the ports, publish the handlers, seal."""
-        self.now = 1_000
-        self.replaced: list[HandlerUID] = []
-        """What came in place of the UIDs of expired calls."""
         self.sent: list[tuple[MemberId, Item, bytes]] = []
         self.notices: list[tuple[NoticeKind, MemberId, str, str]] = []
         self.removed: list[tuple[MemberId, str]] = []
-        self.routing: Final = Routing(self, lambda: self.now)
+        self.routing: Final = Routing(self)
         seeds = {each: {name: os.urandom(32) for name in METHODS} for each in (VAULT, NOTARY)}
         self.directories: Final = {each: Directory(seeds[each]) for each in seeds}
         for enclave in (VAULT, NOTARY):
@@ -85,9 +82,9 @@ class Switchboard:
             raise AssertionError(item)
         return [HandlerUID(item.uids[start : start + 16]) for start in range(0, len(item.uids), 16)]
 
-    def call(self, member: MemberId, receiver: MemberId, uid: bytes, *, deadline: int = 0) -> str:
-        """Have a member call; return the handler at whose address the call arrived, or `refused` or `expired`."""
-        answer = self.take(member, routed(Kind.CALL, member, receiver, uid, deadline=deadline))
+    def call(self, member: MemberId, receiver: MemberId, uid: bytes) -> str:
+        """Have a member call; return the handler at whose address the call arrived, or `refused`."""
+        answer = self.take(member, routed(Kind.CALL, member, receiver, uid))
         match answer:
             case [(to, Routed() as item, body)] if to == receiver and body == BODY:
                 if (item.uid, item.sender, item.receiver) != (uid, member, receiver):
@@ -95,13 +92,6 @@ class Switchboard:
                 return self.directories[receiver].take(item.route)
             case [(to, Refusal(refused), b"")] if (to, refused) == (member, uid):
                 return "refused"
-            case [(to, Refusal(refused), b""), (other, Lease() as lease, b"")] if (to, other, refused) == (
-                member,
-                member,
-                uid,
-            ):
-                self.replaced.append(HandlerUID(lease.uids))
-                return "expired"
             case _:
                 raise AssertionError(answer)
 

@@ -70,6 +70,17 @@ def test_every_token_is_fresh_and_in_exactly_two_hands() -> None:
     assert len(seen) == 20 * 5
 
 
+def test_an_enclave_learns_what_anybody_is_granted() -> None:
+    """A18: of its own handlers, those of extensions included, so that it can say at boot what is missing."""
+    places = ring_places(application())
+    assert {name: place.granted for name, place in places.items()} == {
+        UI: (),
+        VAULT: ("list", "sign"),
+        NOTARY: ("stamp",),
+    }
+    assert caller_place(application(), PLUGIN, Role.EXTENSION).granted == ()
+
+
 def test_no_repr_of_a_place_shows_a_token() -> None:
     """I6, A37: it says whose place it is."""
     place = Place(UI, Role.UI, b"t" * 32, (), ())

@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -28,6 +29,7 @@ from trollbridge.messages.errors import (
     UsageError,
 )
 from trollbridge.messages.ids import BROKER, HandlerName, HandlerUID, MemberId, Microseconds
+from trollbridge.messages.padding import padded
 from trollbridge.messages.record import Credit, Item, Lease, Publish, Refusal, Request, Routed, route
 from trollbridge.messages.signature import OneOf, Scalar, SequenceOf
 
@@ -139,8 +141,7 @@ def test_a_reply_under_another_calls_uid_resolves_neither(ring: MemoryRing) -> N
         ring.clients[UI].take(msgspec.structs.replace(item, uid=uid), body)
     assert (first.done, second.done, ring.clients[UI].refused) == (False, False, [AuthenticationFailed] * 2)
     for item, body in held:
-        done = ring.clients[UI].take(item, body)
-        assert done is not None
+        [done] = ring.clients[UI].take(item, body)
         done.promise.resolve(done.value, done.error)
     assert (first.get(timeout=0), second.get(timeout=0)) == (b"a", b"b")
 
@@ -164,11 +165,28 @@ def test_a_reply_whose_header_was_rewritten_resolves_nothing(ring: MemoryRing, c
     ring.on_the_way = hold
     ring.pump(answering=True)
     [(item, body)] = held
-    assert ring.clients[UI].take(msgspec.structs.replace(item, **change), body) is None
+    assert ring.clients[UI].take(msgspec.structs.replace(item, **change), body) == ()
     assert (promise.done, len(ring.clients[UI].refused)) == (False, 1)
-    done = ring.clients[UI].take(item, body)
-    assert done is not None
+    [done] = ring.clients[UI].take(item, body)
     assert done.value == b"a"
+
+
+def test_a_reply_to_an_earlier_call_is_none_to_a_later_one_under_its_uid(ring: MemoryRing) -> None:
+    """F8, I2: a broker refuses a call that runs, leases its UID again, and brings the first reply for the second."""
+    first = ring.call("echo", b"first")
+    ring.pump()
+    uid = next(iter(ring.membership().pending))
+    [refused] = ring.membership().take(Refusal(uid), b"")
+    refused.promise.resolve(error=refused.error)
+    ring.membership()._leases[ECHO] = [uid]
+    second = ring.call("echo", b"second")
+
+    def hold_back(sender: MemberId, _receiver: MemberId, item: Item, body: bytes) -> Passing:
+        return [] if sender == UI else [(item, body)]
+
+    ring.on_the_way = hold_back
+    ring.pump(answering=True)
+    assert (first.done, second.done, ring.clients[UI].refused) == (True, False, [AuthenticationFailed])
 
 
 def test_a_refusal_ends_the_call_with_one_sentence(ring: MemoryRing) -> None:
@@ -176,20 +194,65 @@ def test_a_refusal_ends_the_call_with_one_sentence(ring: MemoryRing) -> None:
     promise = ring.call("echo", b"a")
     ring.pump()
     uid = next(iter(ring.membership().pending))
-    assert ring.membership().take(Refusal(HandlerUID(bytes(16))), b"") is None
-    settled = ring.membership().take(Refusal(uid), b"")
-    assert settled is not None
+    assert ring.membership().take(Refusal(HandlerUID(bytes(16))), b"") == ()
+    [settled] = ring.membership().take(Refusal(uid), b"")
     assert (settled.promise, type(settled.error)) == (promise, Refused)
-    assert ring.membership().take(Refusal(uid), b"") is None
+    assert ring.membership().take(Refusal(uid), b"") == ()
 
 
-def test_an_empty_lease_ends_the_waiting_call(ring: MemoryRing) -> None:
-    """A18: no grant at the broker is `NotGranted` at the caller."""
-    ring.routing._ports[UI].handlers = frozenset()
-    promise = ring.call("echo", b"a")
-    ring.pump()
-    with pytest.raises(NotGranted):
-        promise.get(timeout=0)
+def test_an_empty_lease_ends_every_waiting_call(ring: MemoryRing) -> None:
+    """A18: no grant at the broker is `NotGranted` at the callers; calls of another handler go on."""
+    ring.routing._ports[UI].handlers = frozenset({"vault.add"})
+    promises = [ring.call("echo", b"%d" % number) for number in range(3)]
+    other = ring.call("add", 1)
+    ring.pump(answering=True)
+    for promise in promises:
+        with pytest.raises(NotGranted):
+            promise.get(timeout=0)
+    assert (other.get(timeout=0), ring.membership().outstanding) == (2, 0)
+
+
+@pytest.mark.parametrize("size", [10, 20_000, 300_000])
+def test_a_broker_that_leases_a_uid_again_cannot_swap_results(ring: MemoryRing, size: int) -> None:
+    """F3, I2: the reply of a call that was only said to be refused is dropped; that of the new call is taken."""
+    seized: Passing = []
+    uids: list[bytes] = []
+
+    def way(_sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        if isinstance(item, Lease) and receiver == UI:
+            uids.append(item.uids[:16])
+            return [(Lease(item.handler, item.uids[:16]), body)]
+        if receiver == UI and isinstance(item, Routed) and item.kind in (Kind.REPLY, Kind.PART) and len(uids) == 1:
+            seized.append((item, body))
+            return []
+        return [(item, body)]
+
+    ring.on_the_way = way
+    first = ring.call("echo", b"a" * size)
+    ring.pump(answering=True)
+    [refused] = ring.clients[UI].take(Refusal(HandlerUID(uids[0])), b"")
+    refused.promise.resolve(refused.value, refused.error)
+    uids.append(b"again")
+    ring.clients[UI].take(Lease(ECHO, uids[0]), b"")
+    second = ring.call("echo", b"b" * size)
+    assert [each for item, body in seized for each in ring.clients[UI].take(item, body)] == []
+    assert (second.done, set(ring.clients[UI].refused)) == (False, {AuthenticationFailed})
+    ring.routing._ledger._leased[HandlerUID(uids[0])] = next(iter(ring.routing._ledger._leased.values()))
+    ring.pump(answering=True)
+    assert second.get(timeout=0) == b"b" * size
+    with pytest.raises(Refused):
+        first.get(timeout=0)
+
+
+def test_a_reply_before_its_call_was_sealed_is_nobodys(ring: MemoryRing) -> None:
+    """F8: while a long call waits for its window, nothing can answer it."""
+    pending = Pending(Promise(), route_of(ring, "echo"), b"", 0, None)
+    uid = HandlerUID(bytes(16))
+    ring.membership().pending[uid] = pending
+    forged = Routed(Kind.REPLY, ENCLAVE, UI, uid, 2, 0, bytes(16), 144, bytes(16))
+    with pytest.raises(AuthenticationFailed):
+        ring.membership().take(forged, bytes(144))
+    assert pending.sequence == -1
 
 
 def test_when_the_ring_falls_each_call_is_told_what_is_known_of_it(ring: MemoryRing) -> None:
@@ -219,14 +282,21 @@ def test_after_the_ring_has_fallen_nothing_seals_or_opens(ring: MemoryRing) -> N
     """A44, R1: for whoever kept a reference: the session, the ring key, a late reply."""
     ring.call("echo", b"a")
     ring.pump(answering=True)
+    held: Passing = []
+
+    def hold(_sender: MemberId, receiver: MemberId, item: Item, body: bytes) -> Passing:
+        if receiver != UI:
+            return [(item, body)]
+        held.append((item, body))
+        return []
+
+    ring.on_the_way = hold
     late = ring.call("echo", b"b")
-    ring.to_broker(UI)
-    ring.to_member(ENCLAVE)
-    ring.answer()
+    ring.pump(answering=True)
     membership = ring.membership()
     membership.drop("")
-    ring.to_broker(ENCLAVE)
-    ring.to_member(UI)
+    [(item, body)] = held
+    assert ring.clients[UI].take(item, body) == ()
     assert (late.done, ring.clients[UI].refused) == (False, [AuthenticationFailed])
     with pytest.raises(UsageError):
         membership.peers[ENCLAVE].session.seal(Kind.CALL, HandlerUID(bytes(16)), Microseconds(0), b"")
@@ -420,6 +490,18 @@ def test_an_item_of_the_broker_is_for_the_broker(ring: MemoryRing) -> None:
     with pytest.raises(AuthenticationFailed):
         ring.membership().take(forged, bytes(144))
     assert not promise.done
+
+
+def test_a_long_sensitive_result_arrives_and_one_that_is_too_long_is_not_sent() -> None:
+    """P3: a client holds as much as its manifest allows, padded as a sensitive result is, and 4096 bytes."""
+    ring = MemoryRing(Keeper(), grants={UI: ("secret",)})
+    with contextlib.closing(ring):
+        assert ring.membership().peers[ENCLAVE].assembly._limit == padded((1 << 20) + 4) + 4096
+        room = (1 << 20) - 5 - len("secret ")  # 5 bytes are the header of a text so long
+        for word in ("x" * (room - 100_000), "x" * room):
+            assert ring.result("secret", word) == f"secret {word}"
+        with pytest.raises(TooLarge):
+            ring.result("secret", "x" * (room + 1))
 
 
 def test_a_part_of_nobodys_reply_is_refused(ring: MemoryRing) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from tests.actors.keeper import Keeper
 from tests.actors.memory_ring import ENCLAVE, EXTENSION, TOKEN, UI, MemoryRing
-from trollbridge.actors.handler import exported
-from trollbridge.actors.serving import Serving
+from trollbridge.actors.handler import exported, handler
+from trollbridge.actors.membership import Pending
+from trollbridge.actors.promise import Promise
+from trollbridge.actors.serving import LONGEST_TEXT, Origin, Serving
 from trollbridge.messages import payloads
 from trollbridge.messages.codec import encode
 from trollbridge.messages.control import NoticeKind, SessionTicket
@@ -18,6 +20,7 @@ from trollbridge.messages.envelope import Envelope, Kind, prologue
 from trollbridge.messages.errors import (
     CallError,
     DeadlineExceeded,
+    DeclarationError,
     DeclaredError,
     HandshakeFailed,
     InvalidArguments,
@@ -26,13 +29,12 @@ from trollbridge.messages.errors import (
 )
 from trollbridge.messages.ids import NO_UID, Epoch, HandlerName, HandlerUID, MemberId, Microseconds, Role
 from trollbridge.messages.noise import Initiator
-from trollbridge.messages.record import Item, Publish, route
+from trollbridge.messages.record import Item, Publish, Routed, route
 from trollbridge.messages.ring_key import Sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from trollbridge.actors.promise import Promise
     from trollbridge.actors.serving import Invocation
 
 GRANTS: Final = {UI: tuple(sorted(exported(Keeper))), EXTENSION: ("echo", "secret")}
@@ -63,6 +65,15 @@ def hand_in(  # noqa: PLR0913  # what an attacker may vary
     return ring.enclave.serving.take(route(envelope, address), envelope.body)
 
 
+def call_with(ring: MemoryRing, content: bytes, *, to: str = "echo", deadline: int = 0) -> Promise[Any]:
+    """Send a content of one's own making as a call of a handler, and wait for what comes of it."""
+    promise: Promise[Any] = Promise()
+    found = ring.membership().routes[HandlerName(f"{ENCLAVE}.{to}")]
+    ring.membership().call(Pending(promise, found, content, deadline, None))
+    ring.pump(answering=True)
+    return promise
+
+
 def error_of(promise: Promise[Any]) -> CallError:
     """Return the error that a promise ended with."""
     with pytest.raises(CallError) as caught:
@@ -74,7 +85,7 @@ def test_a_call_that_is_right_in_all_parts_may_run(ring: MemoryRing) -> None:
     """A22: who asks, under which UID, for what, with which arguments."""
     invocation = hand_in(ring, b"\x01" + code_of(ring, "echo") + encode((b"hi",)))
     assert invocation is not None
-    assert (invocation.client, invocation.uid, invocation.exported.name) == (UI, UID, "echo")
+    assert (invocation.origin, invocation.exported.name) == (Origin(UI, UID, 1), "echo")
     assert invocation.arguments == (b"hi",)
 
 
@@ -166,6 +177,26 @@ def test_nothing_runs_before_the_seal(ring: MemoryRing) -> None:
     assert ring.enclave.notices == [(NoticeKind.ENVELOPE_REFUSED, UI, "Malformed")]
 
 
+def test_a_call_that_overtook_the_seal_runs(ring: MemoryRing) -> None:
+    """A26: the seal was said before the caller heard of it; the enclave looks for it before it refuses."""
+    serving = ring.enclave.serving
+    serving.sealed = False
+    ring.enclave.control.append(lambda: setattr(serving, "sealed", True))
+    assert hand_in(ring, b"\x01" + code_of(ring, "echo") + encode((b"hi",))) is not None
+    assert ring.enclave.notices == []
+
+
+def test_a_holder_that_overtook_its_ticket_is_known(ring: MemoryRing) -> None:
+    """A33: the enclave looks for a ticket before it refuses a stranger."""
+    late, words = MemberId("late"), prologue(ring.epoch, MemberId("late"), Role.EXTENSION, ENCLAVE, Role.ENCLAVE)
+    first, waiting = Initiator(TOKEN, words).message_1()
+    ticket = SessionTicket(late, "extension", ENCLAVE, TOKEN, ("echo",))
+    ring.enclave.control.append(lambda: ring.enclave.serving.admit(ticket))
+    hello = Envelope(Kind.HANDSHAKE, late, ENCLAVE, NO_UID, 0, NEVER, first)
+    ring.enclave.serving.take(route(hello, b""), first)
+    assert (ring.enclave.notices, late in ring.enclave.serving._clients, waiting is not None) == ([], True, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -181,38 +212,24 @@ def test_nothing_runs_before_the_seal(ring: MemoryRing) -> None:
 )
 def test_arguments_of_another_shape_are_told_to_the_caller(ring: MemoryRing, arguments: bytes) -> None:
     """A10, P4: in number, type or encoding; a typed error, and nothing in the log."""
-    promise = ring.call("echo", b"hi")
-    ring.pump()
-    ring.enclave.waiting.clear()
-    assert hand_in(ring, b"\x01" + code_of(ring, "echo") + arguments, uid=next(iter(ring.membership().pending))) is None
-    ring.pump()
-    assert type(error_of(promise)) is InvalidArguments
-    assert ring.enclave.notices == []
+    promise = call_with(ring, b"\x01" + code_of(ring, "echo") + arguments)
+    assert (type(error_of(promise)), ring.enclave.notices, ring.enclave.ran) == (InvalidArguments, [], [])
 
 
-def test_a_call_whose_deadline_has_passed_in_the_enclave_is_not_started(ring: MemoryRing) -> None:
-    """A14: the caller is told so."""
-    promise = ring.call("echo", b"hi")
-    ring.pump()
-    ring.enclave.waiting.clear()
-    uid = next(iter(ring.membership().pending))
+def test_a_call_whose_deadline_has_passed_is_not_started(ring: MemoryRing) -> None:
+    """A14, A27: the caller is told so; the log tells of the first, the second, the fourth, lest lateness fill it."""
     content = b"\x01" + code_of(ring, "echo") + encode((b"hi",))
-    assert hand_in(ring, content, uid=uid, deadline=1) is None
-    ring.pump()
-    assert type(error_of(promise)) is DeadlineExceeded
+    errors = [type(error_of(call_with(ring, content, deadline=1))) for _ in range(20)]
+    assert (errors, ring.enclave.ran) == ([DeadlineExceeded] * 20, [])
+    assert ring.enclave.notices == [(NoticeKind.CALL_LATE, UI, "its deadline had passed")] * 5
+    assert call_with(ring, content, deadline=2**62).get(timeout=0) == b"hi"
 
 
 def test_arguments_over_the_limit_are_refused_by_the_enclave_too(ring: MemoryRing) -> None:
     """A11, P3: each side checks for itself: `max_bytes` of the encoded arguments, to the byte."""
-    for size, fits in ((64, True), (65, False)):
-        promise = ring.call("small", 1)
-        ring.pump()
-        ring.enclave.waiting.clear()
-        uid = next(iter(ring.membership().pending))
-        found = hand_in(ring, b"\x01" + code_of(ring, "small") + bytes(size), at="small", uid=uid)
-        assert found is None
-        ring.pump()
-        assert type(error_of(promise)) is (InvalidArguments if fits else TooLarge)
+    for size, expected in ((64, InvalidArguments), (65, TooLarge)):
+        promise = call_with(ring, b"\x01" + code_of(ring, "small") + bytes(size), to="small")
+        assert type(error_of(promise)) is expected
 
 
 def test_a_result_over_the_limit_is_told_as_too_large(ring: MemoryRing) -> None:
@@ -290,6 +307,9 @@ class Quiet:
         """Return a time."""
         return 1
 
+    def catch_up(self) -> None:
+        """Have nothing to catch up with."""
+
 
 @pytest.mark.parametrize("wrong", ["token", "epoch", "role", "member", "nobody"])
 def test_a_join_that_proves_nothing_aborts_the_boot(wrong: str) -> None:
@@ -322,6 +342,76 @@ def test_a_manifest_names_every_handler_under_fresh_seeds() -> None:
     assert len(seeds) == 10 * len(exported(Keeper))
 
 
+def many(count: int) -> type:
+    """Return a class with so many handlers, of long names."""
+
+    def named(name: str) -> Callable[[object, bytes], bytes]:
+        def echo(_self: object, data: bytes) -> bytes:
+            return data
+
+        echo.__name__ = name
+        return handler(echo)
+
+    return type("Many", (), {name: named(name) for name in (f"{number:n>64}" for number in range(count))})
+
+
+@pytest.mark.parametrize(("count", "fits"), [(1_000, True), (1_300, False)])
+def test_a_manifest_that_does_not_fit_one_envelope_is_told_at_boot(count: int, *, fits: bool) -> None:
+    """A17: it never comes in parts; below the limit, all is well."""
+    handlers, outside = exported(many(count)), Quiet()
+    serving = Serving(ENCLAVE, handlers, outside)
+    ticket = SessionTicket(UI, "ui", ENCLAVE, TOKEN, tuple(handlers))
+    if not fits:
+        with pytest.raises(DeclarationError, match=r"the manifest of vault takes \d+ bytes, at most 130560; split it"):
+            serving.join(Epoch(1), (ticket,))
+        return
+    serving.join(Epoch(1), (ticket,))
+    first, _ = Initiator(TOKEN, prologue(Epoch(1), UI, Role.UI, ENCLAVE, Role.ENCLAVE)).message_1()
+    hello = route(Envelope(Kind.HANDSHAKE, UI, ENCLAVE, NO_UID, 0, NEVER, first), b"")
+    serving.take(hello, first)
+    assert [each.kind for each in outside.items if isinstance(each, Routed)] == [Kind.HANDSHAKE, Kind.SESSION]
+
+
+def test_a_grant_of_what_is_not_exported_is_told_at_boot() -> None:
+    """A18: by name, with what there is, whichever way it is heard of; a grant of what is there passes."""
+    serving = Serving(ENCLAVE, exported(Keeper), Quiet())
+    serving.check_grants(exported(Keeper))
+    ticket = SessionTicket(UI, "ui", ENCLAVE, TOKEN, ("echo", "burn"))
+    told = r"^grants name vault\.burn, but vault exports add, echo, note, refuse, secret, small$"
+    with pytest.raises(DeclarationError, match=told):
+        serving.check_grants(("echo", "burn"))
+    with pytest.raises(DeclarationError, match=told):
+        serving.join(Epoch(1), (ticket,))
+    with pytest.raises(DeclarationError, match=told):
+        serving.admit(ticket)
+
+
+@pytest.mark.parametrize(("text", "told"), [("x" * 5_000, "x" * LONGEST_TEXT), ("a\ud800b", "a?b"), ("né", "né")])
+def test_an_errors_text_can_always_travel(ring: MemoryRing, text: str, told: str) -> None:
+    """A14: cut to what a person reads, and without lone surrogates; the caller does not wait for ever."""
+    promise = ring.call("echo", b"hi")
+    ring.pump()
+    ring.enclave.serving.fail(ring.enclave.waiting.popleft().origin, Refused(text))
+    ring.pump()
+    assert str(error_of(promise)) == told
+
+
+@pytest.mark.parametrize("kind", [Kind.PART, Kind.CALL])
+def test_a_ring_key_comes_in_a_session_envelope_only(kind: Kind) -> None:
+    """A43: not in PARTs, and not as a call."""
+    made = MemoryRing(Keeper())
+    made.enclave.serving._ring_key = None
+    session = made.membership().peers[ENCLAVE].session
+    offer = payloads.encode(payloads.RingKeyOffer(b"k" * 32))
+    envelopes = [session.seal(kind, UID, NEVER, offer), session.seal(Kind.SESSION, NO_UID, NEVER, offer)]
+    found: list[bytes | None] = []
+    for each in envelopes:
+        made.enclave.serving.take(route(each, b""), each.body)
+        found.append(made.enclave.serving.fingerprint)
+    assert (found[0], found[1] is not None) == (None, True)
+    made.close()
+
+
 def test_a_fallen_ring_leaves_nothing_to_answer_with(ring: MemoryRing) -> None:
     """A44, A39: after `drop` no call is taken, no result is sent, no key is left."""
     ring.call("secret", "one")
@@ -329,7 +419,7 @@ def test_a_fallen_ring_leaves_nothing_to_answer_with(ring: MemoryRing) -> None:
     invocation = ring.enclave.waiting.popleft()
     ring.enclave.serving.drop()
     assert ring.enclave.serving.fingerprint is None
-    ring.enclave.serving.fail(invocation.client, invocation.uid, Refused())
+    ring.enclave.serving.fail(invocation.origin, Refused())
     before = ring.to_broker(ENCLAVE)
     assert (before, hand_in(ring, b"\x01" + bytes(16))) == (0, None)
 
@@ -348,6 +438,6 @@ def test_a_long_call_that_came_too_late_does_not_stop_the_next(ring: MemoryRing)
     """A14, P3: the parts of a call that the broker refused must not stay in the way of every later long call."""
     late = ring.call("echo", bytes(300_000), deadline=1)
     ring.pump(answering=True)
-    assert type(error_of(late)) in (Refused, DeadlineExceeded)
+    assert type(error_of(late)) is DeadlineExceeded
     assert ring.result("echo", b"x" * 300_000) == b"x" * 300_000
     assert ring.result("echo", b"y" * 300_000) == b"y" * 300_000

@@ -89,7 +89,7 @@ def test_a_leased_uid_owes_no_reply() -> None:
     uid = ledger.issue(SIGN)[0]
     with pytest.raises(UidRefused):
         ledger.answered(uid, VAULT, UI)
-    assert (ledger.in_flight(uid, VAULT, UI), ledger.call_of(uid)) == (False, None)
+    assert (ledger.in_flight(uid, VAULT, UI), ledger.holder(uid)) == (False, SIGN)
 
 
 def test_a_call_in_flight_is_known_by_both_ends() -> None:
@@ -97,9 +97,19 @@ def test_a_call_in_flight_is_known_by_both_ends() -> None:
     ledger = UidLedger()
     uid = ledger.issue(SIGN)[0]
     ledger.claim(uid, UI, VAULT)
-    assert (ledger.in_flight(uid, VAULT, UI), ledger.call_of(uid)) == (True, SIGN)
+    assert (ledger.in_flight(uid, VAULT, UI), ledger.holder(uid)) == (True, SIGN)
     assert not ledger.in_flight(uid, VAULT, PLUGIN)
     assert not ledger.in_flight(uid, MemberId("notary"), UI)
+
+
+def test_a_void_uid_has_no_holder() -> None:
+    """F1: answered, forfeited, or never issued."""
+    ledger = UidLedger()
+    first, second = ledger.issue(SIGN)[:2]
+    ledger.claim(first, UI, VAULT)
+    ledger.answered(first, VAULT, UI)
+    ledger.forfeit(second)
+    assert [ledger.holder(uid) for uid in (first, second, HandlerUID(bytes(16)))] == [None] * 3
 
 
 def test_a_forfeited_uid_frees_its_place_in_the_credit() -> None:
@@ -142,11 +152,10 @@ def test_uids_are_the_kernels_random_bytes_in_their_order() -> None:
 
 
 def test_every_denial_has_a_sentence_for_the_log() -> None:
-    """A27: four causes in the log, none of them told to the member."""
+    """A27: three causes in the log, none of them told to the member."""
     assert {each.name: each.value for each in Denial} == {
         "NOT_LIVE": "never issued, used or void",
         "OTHER_MEMBER": "leased to another member",
         "OTHER_RECEIVER": "leased for a handler of another enclave",
-        "EXPIRED": "its call's deadline has passed",
     }
     assert [str(UidRefused(each)) for each in Denial] == [each.value for each in Denial]

@@ -37,7 +37,8 @@ TOKEN: Final = b"t" * 32
 TICKET: Final = SessionTicket("console", "ui", "vault", TOKEN, ("sign",))
 TO: Final[tuple[ToChild, ...]] = (
     Boot("vault", "enclave", "a.b:C", (("path", "x"),), ("lib",)),
-    Join(1, TOKEN, (TICKET,)),
+    Join(1, TOKEN, (TICKET,), ()),
+    Join(1, TOKEN, (TICKET,), ("sign", "list")),
     OpenLink(1, "console", "ui", 42, TOKEN, ("vault.sign",), ("vault",)),
     Seal((MemberRecord("console", "ui", 42),)),
     Admit(TICKET),
@@ -87,7 +88,7 @@ def test_a_child_cannot_command(message: ToChild) -> None:
 
 def test_tags_are_what_they_were() -> None:
     """A11: the number of a message is part of the protocol."""
-    assert [encode(each)[1] for each in TO] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [encode(each)[1] for each in TO] == [1, 2, 2, 3, 4, 5, 6, 7, 8]
     assert [encode(each)[1] for each in FROM] == [1, 2, 3, 4, 5, 6]
 
 
@@ -110,6 +111,25 @@ def test_a_token_has_32_bytes(size: int) -> None:
             TO_CHILD.decode(encode(carrying))
 
 
+def test_a_join_has_always_four_elements() -> None:
+    """P4: one encoding for each value: without `granted` it is malformed, even where there is nothing to say."""
+    whole = encode([2, 1, TOKEN, (), ()])
+    assert TO_CHILD.encode(Join(1, TOKEN, ())) == whole
+    assert TO_CHILD.decode(whole) == Join(1, TOKEN, (), ())
+    for wrong in ([2, 1, TOKEN, ()], [2, 1, TOKEN, (), (), ()], [2, 1, TOKEN, (), (1,)], [2, 1, TOKEN, (), None]):
+        with pytest.raises(Malformed):
+            TO_CHILD.decode(encode(wrong))
+
+
+@pytest.mark.parametrize("number", [0, 5, -1, 2**32])
+def test_an_unknown_kind_of_failure_is_malformed(number: int) -> None:
+    """P4, I3: nobody has to guess what it would mean; the known ones come back as themselves."""
+    with pytest.raises(Malformed):
+        FROM_CHILD.decode(encode([3, number, "no"]))
+    for kind in FailureKind:
+        assert FROM_CHILD.decode(encode([3, kind.value, "no"])) == Failed(kind, "no")
+
+
 def test_a_notice_names_one_of_the_known_kinds() -> None:
     """P4: nothing invents an event of the log."""
     data = FROM_CHILD.encode(FROM[-1])
@@ -121,5 +141,5 @@ def test_the_names_of_notices_never_change() -> None:
     """A27: operators and tests search the log for them."""
     assert {each.value for each in NoticeKind} == {
         *("uid.refused", "lease.refused", "record.refused", "envelope.refused", "sender.refused"),
-        *("reply.dropped", "join.refused", "link.lost", "member.removed", "handler.failed"),
+        *("reply.dropped", "join.refused", "link.lost", "member.removed", "handler.failed", "call.late"),
     }

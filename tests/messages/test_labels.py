@@ -100,6 +100,13 @@ def test_associated_data_is_laid_out_as_frozen() -> None:
     assert (len(expected), expected.hex()) == (65, VECTORS["associated"])
 
 
+def test_the_digest_of_a_call_has_a_label_of_its_own() -> None:
+    """A34: it is no context of a direction, nor anything else."""
+    words = (b"vault.sign", b"\x90")
+    assert labels.digest(labels.CALL, *words) == derived(b"tb1 call", b"", *words)
+    assert labels.digest(labels.CALL, *words) != labels.digest(labels.CONTEXT, *words)
+
+
 @given(key=KEYS, parts=st.lists(st.binary(max_size=200), max_size=4))
 def test_every_derivation_agrees_with_the_reference(key: bytes, parts: list[bytes]) -> None:
     """A46: not only for the frozen values."""
@@ -112,7 +119,7 @@ def test_every_derivation_agrees_with_the_reference(key: bytes, parts: list[byte
 def test_no_two_purposes_share_a_label() -> None:
     """A34: every label is its own, starts with the version and fits BLAKE2b's personalisation."""
     found = {name: value for name, value in vars(labels).items() if name.isupper() and isinstance(value, bytes)}
-    assert len(found) >= 12
+    assert len(found) >= 13
     assert len(set(found.values())) == len(found)
     assert [name for name, value in found.items() if not value.startswith(b"tb1 ") or len(value) > 16] == []
 

@@ -14,6 +14,7 @@ from tests.spec.wire import (
     HANDSHAKE,
     LARGEST_CONTENT,
     LARGEST_RECORD,
+    LONGEST_LAST,
     NO_UID,
     PART,
     PART_SIZE,
@@ -24,6 +25,8 @@ from tests.spec.wire import (
     Item,
     Link,
     Session,
+    last_piece,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +85,8 @@ class Client:
         self.seen: list[bytes] = []
         self.ring_key = os.urandom(32) if role == "ui" else b""
         self._calls: dict[bytes, Handler] = {}
+        self._sequences: dict[bytes, int] = {}
+        self._firsts: dict[bytes, int] = {}
         self._replies: dict[bytes, bytes] = {}
         self._refused: set[bytes] = set()
         self._items: deque[Item] = deque()
@@ -187,14 +192,20 @@ class Client:
 
     def send_content(self, uid: bytes, enclave: str, content: bytes, deadline: int = 0) -> None:
         """Send the content of a call, in PARTs if it is long."""
-        peer = self.peers[enclave]
-        while len(content) > LARGEST_CONTENT:
+        peer, total, first = self.peers[enclave], len(content), None
+        while len(content) > (LARGEST_CONTENT if first is None else LONGEST_LAST):
+            first = peer.session.sent if first is None else first
+            self._send_body(peer, peer.session.seal(PART, uid, content[:PART_SIZE], deadline))
+            content = content[PART_SIZE:]
+        self._sequences[uid] = peer.session.sent
+        self._send_body(peer, peer.session.seal(CALL, uid, last_piece(content, total, first), deadline))
+
+    def _send_body(self, peer: Peer, envelope: Envelope) -> None:
+        if envelope.long:
             while not peer.window:
                 self.take()
             peer.window -= 1
-            self.send(peer.session.seal(PART, uid, content[:PART_SIZE], deadline))
-            content = content[PART_SIZE:]
-        self.send(peer.session.seal(CALL, uid, content, deadline))
+        self.send(envelope)
 
     def take(self) -> None:
         """Take one item that belongs to calls in flight."""
@@ -202,13 +213,17 @@ class Client:
             case Envelope(kind=5) as part:
                 peer = self.peers[part.sender]
                 assert part.uid in self._calls
+                assert part.deadline == self._sequences[part.uid]
+                self._firsts.setdefault(part.uid, part.sequence)
                 peer.assembly.setdefault(part.uid, bytearray()).extend(peer.session.open(part))
                 assert list(peer.assembly) == [part.uid], "parts of two contents interleave"
             case Envelope(kind=4) as reply:
                 handler, peer = self._calls[reply.uid], self.peers[reply.sender]
                 assert handler.enclave == reply.sender
+                assert reply.deadline == self._sequences[reply.uid]
                 last = peer.session.open(reply)
-                self._replies[reply.uid] = bytes(peer.assembly.pop(reply.uid, bytearray())) + last
+                pieces = bytes(peer.assembly.pop(reply.uid, bytearray()))
+                self._replies[reply.uid] = whole(pieces, self._firsts.pop(reply.uid, 0), last)
                 assert len(reply.route) == 16
                 self.uids[f"{handler.enclave}.{handler.name}"].append(reply.route)
                 self.seen.append(reply.route)

@@ -14,6 +14,8 @@ from tests.spec.wire import (
     HANDSHAKE,
     LARGEST_CONTENT,
     LARGEST_RECORD,
+    LONG,
+    LONGEST_LAST,
     NO_UID,
     PART,
     PART_SIZE,
@@ -26,6 +28,8 @@ from tests.spec.wire import (
     Item,
     Link,
     Session,
+    last_piece,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +63,17 @@ class Export:
     max_bytes: int = 1 << 20
 
 
+@dataclass
+class Outgoing:
+    """A reply on its way."""
+
+    uid: bytes
+    answers: int
+    rest: bytes
+    total: int
+    first: int | None = None
+
+
 class Enclave:
     """One enclave in one epoch, with the UI as its only client."""
 
@@ -70,8 +85,9 @@ class Enclave:
         self._codes = {os.urandom(16): name for name in exports}
         self._addresses: dict[bytes, tuple[str, bytes]] = {}
         self._assembly: tuple[bytes, bytes] = NO_UID, b""
+        self._first = 0
         self._window = WINDOW
-        self._outgoing: list[tuple[bytes, bytes]] = []
+        self._outgoing: list[Outgoing] = []
         self._items: list[Item] = []
 
     def join(self, token: bytes) -> None:
@@ -141,6 +157,7 @@ class Enclave:
                 case Envelope(kind=5) as part:
                     uid, held = self._assembly
                     assert uid in {NO_UID, part.uid}
+                    self._first = part.sequence if uid == NO_UID else self._first
                     self._assembly = part.uid, held + self._session.open(part)
                 case Envelope(kind=3) as call:
                     self._call(call)
@@ -156,14 +173,15 @@ class Enclave:
             self._expect(name, seed)
             content = self._session.open(call)
             if self._assembly[0] == call.uid:
-                content, self._assembly = self._assembly[1] + content, (NO_UID, b"")
+                content, self._assembly = whole(self._assembly[1], self._first, content), (NO_UID, b"")
             if content[0] != 1 or self._codes[content[1:17]] != name:
                 raise NotCanonicalError
         except (KeyError, InvalidTag, NotCanonicalError):
             self.refused += 1
             self._send([REFUSAL, call.uid])
             return
-        self._outgoing.append((call.uid, self._answer(name, content[17:])))
+        answer = self._answer(name, content[17:])
+        self._outgoing.append(Outgoing(call.uid, call.sequence, answer, len(answer)))
         self.answered.append(name)
         self._drain()
 
@@ -183,13 +201,16 @@ class Enclave:
 
     def _drain(self) -> None:
         while self._outgoing:
-            uid, content = self._outgoing.pop(0)
-            if len(content) <= LARGEST_CONTENT:
-                self._send(self._session.seal(REPLY, uid, content))
-            elif self._window:
-                self._window -= 1
-                self._send(self._session.seal(PART, uid, content[:PART_SIZE]))
-                self._outgoing.insert(0, (uid, content[PART_SIZE:]))
-            else:
-                self._outgoing.insert(0, (uid, content))
+            first = self._outgoing[0]
+            part = len(first.rest) > (LARGEST_CONTENT if first.first is None else LONGEST_LAST)
+            if not self._window and (part or len(first.rest) > LONG // 2):  # half of it is never a long body
                 return
+            piece = first.rest[:PART_SIZE] if part else last_piece(first.rest, first.total, first.first)
+            envelope = self._session.seal(PART if part else REPLY, first.uid, piece, first.answers)
+            self._window -= envelope.long
+            self._send(envelope)
+            if part:
+                first.first = envelope.sequence if first.first is None else first.first
+                first.rest = first.rest[PART_SIZE:]
+            else:
+                self._outgoing.pop(0)

@@ -154,7 +154,7 @@ class Exchange:
         page.show("seed 1", seed)
         page.show("items, to echo", pack([replace(call, route=address).item()]))
         page.title("Its result, and the UID that replaces the used one")
-        reply = self.seal("Result", REPLY, UID, b"\x02" + pack("hello"))
+        reply = self.seal("Result", REPLY, UID, b"\x02" + pack("hello"), call.sequence)
         self.record(self.broker, replace(reply, route=FRESH))
 
     def sensitive(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.spec.client import Client, FaultError, Handler, RefusedError
+from tests.spec.client import Client, FaultError, Handler
 from tests.spec.ring import GRANTED, Ring, sealed
+from tests.spec.wire import CALL, PART, REFUSAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +33,10 @@ def client(ring: Ring) -> Client:
     return ring.client
 
 
-def fault(client: Client, handler: str, *arguments: Value) -> FaultError:
+def fault(client: Client, handler: str, *arguments: Value, deadline: int = 0) -> FaultError:
     """Return the fault that a call is answered with."""
     with pytest.raises(FaultError) as caught:
-        client.call(handler, *arguments)
+        client.call(handler, *arguments, deadline=deadline)
     return caught.value
 
 
@@ -72,7 +74,7 @@ def test_values_of_every_type_cross(client: Client) -> None:
     assert client.call("sample.types", *arguments) == {"made": ["Dear Ann abab y", 4], "missing": None}
 
 
-@pytest.mark.parametrize("size", [130_536, 130_537, 130_560, 258_048 + 130_560, 3 << 20])
+@pytest.mark.parametrize("size", [130_527, 130_528, 130_537, 130_538, 130_560, 388_535, 388_536, 3 << 20])
 def test_long_contents_travel_in_parts(client: Client, size: int) -> None:
     """P3: at the edge of one envelope, and beyond the window of parts in both directions."""
     data = secrets.token_bytes(size)
@@ -145,26 +147,32 @@ def test_wrong_arguments_and_too_many_bytes_are_faults(
     assert client.call("sample.echo", b"still here") == b"still here"
 
 
-def test_a_call_whose_deadline_has_passed_is_refused_without_an_offence() -> None:
-    """The one refusal that there is; the log knows why, and a UID replaces the void one, however often it happens."""
+def test_a_call_whose_deadline_has_passed_is_a_fault_and_no_offence() -> None:
+    """A14: it is not started; its UID is replaced as ever; the log hears of every power of two."""
     with sealed() as ring:
         for _ in range(20):
-            with pytest.raises(RefusedError):
-                ring.client.call("sample.echo", b"late", deadline=1)
-            why = "its call's deadline has passed"
-            assert ring.broker.expect_notice() == ["uid.refused", "console", why, "sample.echo"]
+            assert fault(ring.client, "sample.echo", b"late", deadline=1).code == 6
+        told = [ring.enclave.expect_notice() for _ in range(5)]
+        why = "its deadline had passed"
+        assert told == [["call.late", "console", why, f"{count} so far"] for count in (1, 2, 4, 8, 16)]
         assert ring.client.call("sample.echo", b"in time", deadline=1 << 63) == b"in time"
-        assert len(ring.client.uids["sample.echo"]) == 256
+        assert (len(ring.client.uids["sample.echo"]), ring.broker.notices) == (256, [])
         assert len(set(ring.client.seen)) == 256 + 20 + 1
 
 
 def test_a_long_call_that_is_refused_at_its_end_does_not_stop_the_next() -> None:
-    """A14, P3: its pieces are at the enclave, its last envelope is not; the next long content begins anew."""
+    """A14, P3: its pieces are at the enclave, its last envelope does not open; the next long content begins anew."""
     with sealed() as ring:
-        with pytest.raises(RefusedError):
-            ring.client.call("sample.echo", bytes(300_000), deadline=1)
+        client, session = ring.client, ring.client.peers["sample"].session
+        uid = client.lease("sample.echo")[0]
+        client.uids["sample.echo"].remove(uid)
+        client.send(session.seal(PART, uid, b"\x01 some piece"))
+        end = session.seal(CALL, uid, b"the end")
+        client.send(replace(end, body=bytes(len(end.body))))
+        assert [client.next(), client.next()].count([REFUSAL, uid]) == 1
         data = secrets.token_bytes(300_000)
-        assert ring.client.call("sample.echo", data) == data
+        assert client.call("sample.echo", data) == data
+        assert ring.enclave.expect_notice() == ["envelope.refused", "console", "AuthenticationFailed", ""]
         assert ring.enclave.notices == []
 
 

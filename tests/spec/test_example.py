@@ -116,7 +116,7 @@ def test_the_shipped_code_opens_every_record_and_body_of_the_example(
     assert (item.route, call.uid, call.deadline) == (b"", example.UID, example.DEADLINE)
     assert enclave.open(call) == VALUES["content, Call"]
     item, reply = routed(packets("record 3, from broker"))
-    assert (item.route, reply.uid) == (example.FRESH, example.UID)
+    assert (item.route, reply.uid, reply.deadline) == (example.FRESH, example.UID, call.sequence)
     assert client.open(reply) == VALUES["content, Result"]
 
 

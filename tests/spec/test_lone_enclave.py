@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,9 +15,9 @@ import pytest
 from tests.spec.client import Client, FaultError
 from tests.spec.keys import Handshake, prologue, ratchet
 from tests.spec.packing import Value, pack
-from tests.spec.processes import DISMANTLE, JOIN, PING, PONG, READY, SEAL, Child, children, pair
+from tests.spec.processes import ADMIT, DISMANTLE, FAILED, JOIN, PING, PONG, READY, SEAL, Child, children, pair
 from tests.spec.ring import EPOCH, GRANTED, boot_enclave
-from tests.spec.wire import CALL, LARGEST_RECORD, PUBLISH, REFUSAL, REPLY, Envelope, Item, Link
+from tests.spec.wire import CALL, HANDSHAKE, LARGEST_RECORD, NO_UID, PUBLISH, REFUSAL, REPLY, Envelope, Item, Link
 
 if TYPE_CHECKING:
     import socket
@@ -24,16 +26,32 @@ if TYPE_CHECKING:
 BROKER: Final = "broker", "broker"
 
 
+def answer_link(end: socket.socket, token: bytes) -> Link:
+    """Be the broker at the founding of the enclave's link."""
+    handshake = Handshake(token, prologue(EPOCH, ("sample", "enclave"), BROKER), initiator=False)
+    handshake.read(end.recv(LARGEST_RECORD))
+    end.send(handshake.write())
+    return Link(handshake)
+
+
+@contextmanager
+def stopped(child: Child) -> Generator[None]:
+    """Stop a process for a block: what it is sent there, it finds all at once."""
+    os.kill(child.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        os.kill(child.pid, signal.SIGCONT)
+
+
 class Hostile(Client):
     """A client that is its own broker: it holds the enclave's link, and knows every address."""
 
     def __init__(self, end: socket.socket, token: bytes) -> None:
         """Answer the enclave's handshake and take its seeds."""
         super().__init__(end, "console", "ui", EPOCH)
-        handshake = Handshake(token, prologue(EPOCH, ("sample", "enclave"), BROKER), initiator=False)
-        handshake.read(end.recv(LARGEST_RECORD))
-        end.send(handshake.write())
-        self.link = Link(handshake)
+        self.link = answer_link(end, token)
         self.seeds: dict[str, bytes] = {}
         match self.next():
             case [5, list(published)]:
@@ -62,7 +80,8 @@ class Hostile(Client):
         self.send(call)
         match self.next():
             case Envelope(kind=4) as reply:
-                assert (reply.kind, reply.uid, reply.route, reply.deadline) == (REPLY, call.uid, b"", 0)
+                assert (reply.kind, reply.uid, reply.route) == (REPLY, call.uid, b"")
+                assert reply.deadline == call.sequence
                 return self.peers["sample"].session.open(reply)
             case refusal:
                 assert refusal == [REFUSAL, call.uid]
@@ -77,7 +96,7 @@ def enclave(*, seal: bool = True) -> Generator[tuple[Child, Hostile]]:
         with ours:
             boot_enclave(child, theirs)
             token, session_token = secrets.token_bytes(32), secrets.token_bytes(32)
-            child.say(JOIN, EPOCH, token, [["console", "ui", "sample", session_token, list(GRANTED)]])
+            child.say(JOIN, EPOCH, token, [["console", "ui", "sample", session_token, list(GRANTED)]], list(GRANTED))
             hostile = Hostile(ours, token)
             hostile.found("sample", session_token)
             assert child.expect(READY) == [EPOCH, hostile.fingerprint]
@@ -145,6 +164,71 @@ def test_nothing_runs_before_the_seal() -> None:
         child.say(PING, 1)
         assert child.expect(PONG) == [1]
         assert hostile.answer(hostile.sealed_call("echo", b"now")) == b"\x02" + pack(b"now")
+
+
+def test_what_waits_on_the_control_channel_comes_before_any_record() -> None:
+    """A26: the call was there first; the enclave still takes all that the supervisor has said before it."""
+    with enclave(seal=False) as (child, hostile):
+        with stopped(child):
+            hostile.send(hostile.sealed_call("echo", b"at once"))
+            for number in range(3):
+                child.say(PING, number)
+            child.say(SEAL, [])
+        reply = hostile.next_envelope(REPLY)
+        assert hostile.peers["sample"].session.open(reply) == b"\x02" + pack(b"at once")
+        assert [child.expect(PONG) for _ in range(3)] == [[0], [1], [2]]
+
+
+def test_an_enclave_knows_a_ticket_that_came_after_its_holders_first_words() -> None:
+    """A33: ticket and handshake come over two sockets, in either order."""
+    with enclave() as (child, hostile):
+        token = secrets.token_bytes(32)
+        names = ("extra", "extension"), ("sample", "enclave")
+        handshake = Handshake(token, prologue(EPOCH, *names), initiator=True)
+        with stopped(child):
+            hostile.send(Envelope(HANDSHAKE, "extra", "sample", NO_UID, 0, 0, handshake.write()))
+            child.say(ADMIT, ["extra", "extension", "sample", token, ["echo"]])
+        handshake.read(hostile.next_envelope(HANDSHAKE).body)
+        hostile.send(Envelope(HANDSHAKE, "nobody", "sample", NO_UID, 0, 0, bytes(48)))
+        assert child.expect_notice() == ["join.refused", "nobody", "it did not prove its join token", ""]
+
+
+MISSING: Final = (
+    ([*GRANTED, "burn"], GRANTED, "burn"),
+    (GRANTED, [*GRANTED, "burn"], "burn"),
+    (["die"], GRANTED, "die"),
+)
+
+
+@pytest.mark.parametrize(("granted", "ticket", "name"), MISSING)
+def test_an_enclave_does_not_join_if_a_grant_names_what_it_does_not_export(
+    granted: list[str], ticket: list[str], name: str
+) -> None:
+    """A18: whoever was granted it; it says which handler is missing, and what there is."""
+    with children("enclave") as [child]:
+        ours, theirs = pair()
+        with ours:
+            boot_enclave(child, theirs)
+            token = secrets.token_bytes(32)
+            tickets: list[Value] = [["console", "ui", "sample", secrets.token_bytes(32), list(ticket)]]
+            child.say(JOIN, EPOCH, token, tickets, list(granted))
+            answer_link(ours, token)
+            [kind, text] = child.expect(FAILED)
+            assert kind == 4
+            assert isinstance(text, str)
+            assert text.startswith(f"grants name sample.{name}, but sample exports broken, ")
+            assert child.wait() == 1
+
+
+def test_a_join_without_its_fourth_element_ends_the_child() -> None:
+    """P4: there are no optional fields."""
+    with children("enclave") as [child]:
+        ours, theirs = pair()
+        with ours:
+            boot_enclave(child, theirs)
+            child.say(JOIN, EPOCH, secrets.token_bytes(32), [])
+            assert child.expect(FAILED)[0] == 2
+            assert child.wait() == 1
 
 
 def test_a_record_of_the_broker_counts_once() -> None:

@@ -21,6 +21,7 @@ from tests.spec.wire import (
     HANDSHAKE,
     LARGEST_RECORD,
     LEASE,
+    LONG,
     NO_UID,
     PART,
     PUBLISH,
@@ -32,6 +33,7 @@ from tests.spec.wire import (
     WINDOW,
     Envelope,
     Session,
+    last_piece,
 )
 
 if TYPE_CHECKING:
@@ -199,7 +201,7 @@ def test_parts_beyond_the_window_cost_the_link(ring: Ring) -> None:
     """P3: all in one packet, so that no credit can come in between."""
     uid = leased(ring)
     ring.client.send(*[session_of(ring).seal(PART, uid, b"piece") for _ in range(WINDOW + 1)])
-    cut(ring, "more parts than its credit")
+    cut(ring, "more long bodies than its credit")
 
 
 def test_parts_of_two_contents_do_not_interleave(ring: Ring) -> None:
@@ -207,14 +209,61 @@ def test_parts_of_two_contents_do_not_interleave(ring: Ring) -> None:
     first, second = leased(ring), leased(ring)
     session = session_of(ring)
     content = b"\x01" + ring.client.handlers[ECHO].code + pack([b"whole"])
+    began = session.sent
     ring.client.send(session.seal(PART, first, content[:9]), session.seal(PART, second, content[:9]))
     found = [ring.client.next() for _ in range(3)]
     assert [REFUSAL, second] in found
     assert found.count([CREDIT, "sample", 1]) == 2
-    ring.client.send(session.seal(CALL, first, content[9:]))
+    ring.client.send(session.seal(CALL, first, last_piece(content[9:], len(content), began)))
     reply = ring.client.next()
     assert isinstance(reply, Envelope)
     assert session.open(reply) == b"\x02" + pack(b"whole")
+
+
+def test_a_content_that_came_in_pieces_counts_only_whole(ring: Ring) -> None:
+    """F3: the last piece says how many bytes there are and with which PART they began; else nothing runs."""
+    session = session_of(ring)
+    content = b"\x01" + ring.client.handlers[ECHO].code + pack([b"whole"])
+    size = len(content)
+    for first, said, ago in (
+        (content[:9], size + 1, 0),
+        (content[:8], size, 0),
+        (b"", size, 0),
+        (content[:9], size, 1),
+    ):
+        uid, began = leased(ring), session.sent - ago
+        if first:
+            ring.client.send(session.seal(PART, uid, first))
+            assert ring.client.next() == [CREDIT, "sample", 1]
+        refused(ring, session.seal(CALL, uid, last_piece(content[9:], said, began)))
+        assert ring.enclave.expect_notice() == ["envelope.refused", "console", "Malformed", ""]
+    still_works(ring)
+
+
+def test_a_part_that_does_not_open_ends_its_call(ring: Ring) -> None:
+    """A14, F3: the enclave refuses the UID at once, and the next long content is taken."""
+    part = session_of(ring).seal(PART, leased(ring), b"piece")
+    ring.client.send(replace(part, body=bytes(len(part.body))))
+    found = [ring.client.next() for _ in range(2)]
+    assert sorted(found, key=str) == sorted([[CREDIT, "sample", 1], [REFUSAL, part.uid]], key=str)
+    assert ring.enclave.expect_notice() == ["envelope.refused", "console", "AuthenticationFailed", ""]
+    assert ring.broker.expect_notice()[:2] == ["envelope.refused", "console"]
+    ring.client.send(session_of(ring).seal(CALL, part.uid, b"the end"))
+    assert ring.client.next() == [REFUSAL, part.uid]
+    data = secrets.token_bytes(300_000)
+    assert ring.client.call(ECHO, data) == data
+
+
+@pytest.mark.parametrize(("size", "credit"), [(LONG - 600, 0), (LONG + 1, 1)])
+def test_a_long_call_is_given_its_credit_back(ring: Ring, size: int, credit: int) -> None:
+    """P3: as a PART is, once the body has left for the enclave; a short one needs none."""
+    content = b"\x01" + ring.client.handlers[ECHO].code + pack([bytes(size)])
+    call = session_of(ring).seal(CALL, leased(ring), content)
+    assert call.long is bool(credit)
+    ring.client.send(call)
+    found = [ring.client.next() for _ in range(1 + credit)]
+    assert found.count([CREDIT, "sample", 1]) == credit
+    assert sum(isinstance(each, Envelope) for each in found) == 1
 
 
 def test_another_process_on_the_descriptor_is_not_heard(ring: Ring) -> None:

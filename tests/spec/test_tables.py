@@ -1,5 +1,6 @@
 """The tables of SPEC.md equal the code's constants, so that the page cannot go stale."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import builtins
@@ -10,7 +11,20 @@ import msgspec
 import pytest
 
 from tests.spec import document
-from trollbridge.actors import broker, channel, endpoint, joining, mailbox, routing, supervisor, uids
+from trollbridge.actors import (
+    broker,
+    channel,
+    endpoint,
+    heartbeat,
+    joining,
+    mailbox,
+    membership,
+    permits,
+    routing,
+    serving,
+    supervisor,
+    uids,
+)
 from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
 from trollbridge.messages import (
     control,
@@ -49,10 +63,14 @@ LIMITS: Final = {
     "MOST_QUEUED": broker.MOST_QUEUED,
     "JOIN_TIMEOUT": joining.JOIN_TIMEOUT,
     "BOOT_LIMIT": supervisor.BOOT_LIMIT,
+    "LONG": parts.LONG,
+    "LONGEST_TEXT": serving.LONGEST_TEXT,
+    "SILENT": int(heartbeat.SILENT * heartbeat.INTERVAL),
 }
 # A struct's field as the page names it, where that is another name than the code's.
 SAID: Final = {
     "tickets": "[ticket, …]",
+    "granted": "[granted, …]",
     "members": "[[member, role, pid], …]",
     "settings": "[[setting, value], …]",
     "path": "[path, …]",
@@ -182,6 +200,30 @@ def test_the_control_messages_are_the_codes(header: str, kinds: object) -> None:
     assert {tag: (name, said.replace("[peer, …]", "peers")) for tag, (name, said) in found.items()} == expected
 
 
+def test_who_may_tell_the_supervisor_what_is_the_codes() -> None:
+    """I3: roles and how often, for each message of a child."""
+    found = {row[0]: tuple(row[2:]) for row in document.table(13, "tag from a child").values()}
+    expected = {
+        kind.__name__: ("everyone" if roles == permits.EVERYONE else ", ".join(sorted(roles)), often)
+        for kind, (roles, often) in permits.PERMITS.items()
+    }
+    assert found == expected
+    assert set(permits.PERMITS) == set(control.FromChild.__args__)
+
+
+def test_a_part_seals_to_the_size_that_the_page_says() -> None:
+    """P3: salt, length, content, padding and tag."""
+    [said] = re.findall(r"its body has (\d+)", document.section(15))
+    assert padded(20 + parts.PART_SIZE) + 16 == int(said)
+
+
+def test_the_limits_of_assembly_are_the_codes() -> None:
+    """P3: what either side allows beside the contents themselves."""
+    text = document.section(8)
+    assert f"m + {serving.OVERHEAD} bytes for an enclave" in text
+    assert f"padded(m + 4) + {membership._OVERHEAD} bytes for a client" in text
+
+
 def test_kinds_of_failures_and_notices_are_the_codes() -> None:
     """P4: numbers and names."""
     failures = {int(number): row[0] for number, row in document.table(13, "number kind of failure").items()}
@@ -194,7 +236,7 @@ def test_what_is_refused_has_a_notice_that_exists() -> None:
     text = document.section(12)
     named = set(re.findall(r"`([a-z]+\.[a-z]+)`", text))
     assert named <= {kind.value for kind in control.NoticeKind}
-    assert len(named) == 7
+    assert len(named) == 8
 
 
 def test_the_limits_are_the_codes() -> None:

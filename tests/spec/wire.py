@@ -17,7 +17,9 @@ ROUTED, REQUEST, LEASE, REFUSAL, PUBLISH, CREDIT = 1, 2, 3, 4, 5, 6
 NO_UID: Final = bytes(16)
 LARGEST_RECORD: Final = 196_608
 LARGEST_CONTENT: Final = 130_560
-PART_SIZE: Final = 129_024
+PART_SIZE: Final = 129_004
+LONG: Final = 16_384
+LONGEST_LAST: Final = LARGEST_CONTENT - 17
 WINDOW: Final = 16
 WIDEST_GAP: Final = 4096
 _SHAPES: Final[dict[int, tuple[type, ...]]] = {
@@ -48,6 +50,11 @@ class Envelope:
         head: list[Value] = [ROUTED, self.kind, self.sender, self.receiver, self.uid, self.sequence, self.deadline]
         return [*head, self.route, len(self.body), self.body[-16:]]
 
+    @property
+    def long(self) -> bool:
+        """Whether the body needs credit."""
+        return self.kind == PART or (self.kind in {CALL, REPLY} and len(self.body) > LONG)
+
     def associated(self, context: bytes) -> bytes:
         """Return the associated data of the body."""
         return context + struct.pack(">BQQ", self.kind, self.sequence, self.deadline) + self.uid
@@ -75,6 +82,21 @@ def _envelope(item: list[Value], body: bytes) -> Envelope:
             return Envelope(kind, sender, receiver, uid, no, until, body, route)
         case _:
             raise NotCanonicalError
+
+
+def last_piece(piece: bytes, total: int, first: int | None) -> bytes:
+    """Return what the last envelope of a content of `total` bytes holds, whose first PART had the sequence `first`."""
+    return piece if first is None else b"\0" + number(total, 8) + number(first, 8) + piece
+
+
+def whole(pieces: bytes, first: int, last: bytes) -> bytes:
+    """Return the content of these pieces, the first under the sequence `first`, and of the last envelope's `last`."""
+    if not pieces:
+        return last
+    content = pieces + last[17:]
+    if last[:17] != b"\0" + number(len(content), 8) + number(first, 8):
+        raise NotCanonicalError
+    return content
 
 
 class Link:

@@ -1,0 +1,93 @@
+"""What each role may tell the supervisor, how often, and that all else is refused."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+import pytest
+
+from trollbridge.actors.permits import PERMITS, Permits
+from trollbridge.messages.control import (
+    Dismantled,
+    Failed,
+    FailureKind,
+    FromChild,
+    Hello,
+    Notice,
+    NoticeKind,
+    Pong,
+    Ready,
+)
+from trollbridge.messages.errors import Malformed
+from trollbridge.messages.ids import Role
+
+NOTICE: Final = Notice(NoticeKind.MEMBER_REMOVED, "vault", "because")
+MESSAGES: Final[tuple[FromChild, ...]] = (
+    Hello(),
+    Ready(1, b""),
+    Failed(FailureKind.JOIN_FAILED, "no"),
+    Dismantled(1),
+    Pong(1),
+    NOTICE,
+)
+
+
+def refused(permits: Permits, message: FromChild) -> bool:
+    """Return whether a message is refused."""
+    try:
+        permits.check(message)
+    except Malformed:
+        return True
+    return False
+
+
+def test_the_table_has_every_message() -> None:
+    """I3: nothing is permitted because nobody thought of it."""
+    assert set(PERMITS) == set(get_args(FromChild)) == {type(each) for each in MESSAGES}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_may_say_what_the_table_says(role: Role) -> None:
+    """I3: notices from broker and enclaves only, `Dismantled` from a UI only, the rest from everyone."""
+    denied = {type(each) for each in MESSAGES if refused(Permits(role), each)}
+    expected: set[type] = set()
+    if role is not Role.UI:
+        expected.add(Dismantled)
+    if role not in (Role.BROKER, Role.ENCLAVE):
+        expected.add(Notice)
+    assert denied == expected
+
+
+def test_a_hello_comes_once() -> None:
+    """I8: whatever the epoch; a second process has permits of its own."""
+    permits = Permits(Role.UI)
+    assert [refused(permits, Hello()) for _ in range(3)] == [False, True, True]
+    assert not refused(Permits(Role.UI), Hello())
+
+
+def test_ready_and_dismantled_come_once_an_epoch() -> None:
+    """I8: a UI keeps its process, so it says both again in the next."""
+    permits = Permits(Role.UI)
+    said: list[FromChild] = [
+        Ready(1, b""),
+        Ready(1, b"x"),
+        Dismantled(1),
+        Dismantled(1),
+        Ready(2, b""),
+        Dismantled(2),
+        Ready(1, b""),
+    ]
+    assert [refused(permits, each) for each in said] == [False, True, False, True, False, False, True]
+
+
+def test_what_may_come_always_may_come_again() -> None:
+    """P3: pongs, failures, and the notices of those who may give them."""
+    permits = Permits(Role.ENCLAVE)
+    for message in (Pong(1), Failed(FailureKind.JOIN_FAILED, ""), NOTICE):
+        assert [refused(permits, message) for _ in range(5)] == [False] * 5
+
+
+def test_a_refused_message_is_not_noted() -> None:
+    """I3: the same refusal, however often it is tried."""
+    permits = Permits(Role.EXTENSION)
+    assert [refused(permits, NOTICE) for _ in range(3)] == [True] * 3
