@@ -7,6 +7,7 @@ distinct, every grant names a member that may call and an enclave that exists.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
@@ -16,7 +17,7 @@ from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import BROKER, HANDLER, SUPERVISOR, MemberId, Role, member_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 BRIDGE_NAMES: Final = frozenset({"epoch", "members", "open", "wait_dismantled", "wait_sealed"})
 """What a bridge itself offers: an enclave of such a name could not be reached."""
@@ -97,6 +98,9 @@ class App:
         `grants` maps a caller (its name or class) to handlers: `"vault.sign"`, or `Vault.sign` where the class may be
         imported.
         """
+        if isinstance(enclaves, str) or isinstance(extensions, str) or not isinstance(grants or {}, Mapping):
+            msg = "enclaves and extensions are lists of actors, and grants map a caller to a list of handlers"
+            raise DeclarationError(msg)
         self.ui = _child(ui)
         self.enclaves = tuple(_child(each) for each in enclaves)
         self.extensions = tuple(_child(each) for each in extensions)
@@ -132,6 +136,9 @@ class App:
         enclaves = {child.member: child for child in self.enclaves}
         found: dict[MemberId, frozenset[str]] = dict.fromkeys(callers, frozenset())
         for caller, handlers in grants.items():
+            if isinstance(handlers, str):
+                msg = f"grants for {_shown(caller)} are a list of handlers, such as [{handlers!r}]"
+                raise DeclarationError(msg)
             member = _find(caller, callers)
             if member is None:
                 msg = f"grants name the caller {_shown(caller)}, but there are {', '.join(sorted(callers))}"
@@ -158,7 +165,10 @@ def _handler(granted: Granted, enclaves: Mapping[MemberId, Child]) -> str:
         scope, _, method = granted.__qualname__.rpartition(".")
         owner = f"{granted.__module__}:{scope}"
     member = _find(owner, enclaves)
-    if member is None or not HANDLER.fullmatch(method):
+    if member is not None and not HANDLER.fullmatch(method):
+        msg = f"grants name {_shown(granted)}, but each handler is granted by its name: there are no wildcards"
+        raise DeclarationError(msg)
+    if member is None:
         known = ", ".join(sorted(enclaves)) or "(there is no enclave)"
         msg = f"grants name the handler {_shown(granted)}, but its enclave is none of {known}"
         raise DeclarationError(msg)

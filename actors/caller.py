@@ -181,6 +181,7 @@ def run(actor: type[CallerActor], boot: control.Boot, channel: Control, link: so
     channel.send(control.Hello())
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     code = _work(work, minder.client, boot.member)
     pykka.ActorRegistry.stop_all(timeout=STOP_LIMIT)  # their threads would keep the process
     return code if _flush() else code or exits.OUTPUT_CLOSED

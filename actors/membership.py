@@ -96,7 +96,9 @@ class Route:
         try:
             encoded = encode(msgspec.convert(arguments, self._type, builtin_types=BUILTIN))
         except (msgspec.MsgspecError, OverflowError, RecursionError, TypeError, ValueError) as error:
-            msg = f"{self.name}{self.signature()}: {_where(error, self._names)}"
+            strangers = sorted({type(each).__name__ for each in arguments if isinstance(each, msgspec.Struct)})
+            hint = f"; is {', '.join(strangers)} in the UI's vocabulary?" if strangers else ""
+            msg = f"{self.name}{self.signature()}: {_where(error, self._names)}{hint}"
             raise InvalidArguments(msg) from None
         if len(encoded) > self.entry.max_bytes:
             msg = f"{self.name} takes at most {self.entry.max_bytes} bytes of arguments, not {len(encoded)}"

@@ -66,7 +66,7 @@ class Process:
                 _environment(os.environ, PASSED_ON if ui else MINIMAL),
                 file_actions=_descriptors(theirs.fileno(), standard=ui),
                 setsid=not ui,
-                setsigmask=(),
+                setsigmask=(signal.SIGINT,),  # until the UI's code runs: Ctrl-C is for the supervisor before that
                 setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
             )
         except OSError:

@@ -316,6 +316,8 @@ class Supervisor:
         if status is None:
             return
         self._heartbeat.forget(process.pid)
+        if process.role is Role.UI:
+            self._terminal.reclaim(process.pid)
         code, name = describe(status)
         ring_falls = process.role is not Role.EXTENSION and self._ring.state in (RingState.FORMING, RingState.SEALED)
         leaves = process is self._ran and code is not None

@@ -10,7 +10,7 @@ import abc
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trollbridge.actors.caller import CallerActor
-from trollbridge.messages.errors import NoSuchHandler, UsageError
+from trollbridge.messages.errors import DeclarationError, NoSuchHandler, UsageError
 from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from trollbridge.messages.control import MemberRecord
     from trollbridge.messages.ring_key import Sealed
 
+_COROUTINE: Final = 0x80
+"""`inspect.CO_COROUTINE`, without the 6 ms that importing inspect takes."""
 LONGEST: Final = 1e8
 """Seconds: three years, the farthest deadline."""
 
@@ -153,6 +155,13 @@ class UiActor(CallerActor):
     """A user interface: subclass it and write `main`, which starts once the ring is sealed."""
 
     vocabulary: ClassVar[tuple[type[msgspec.Struct], ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a `main` that is a coroutine: nobody would await it."""
+        super().__init_subclass__()
+        if getattr(cls.main, "__code__", None) is not None and cls.main.__code__.co_flags & _COROUTINE:
+            msg = f"{cls.__name__}.main is a coroutine; subclass AsyncUiActor instead"
+            raise DeclarationError(msg)
 
     @abc.abstractmethod
     def main(self, bridge: Bridge) -> int | None:
