@@ -98,7 +98,7 @@ class App:
         `grants` maps a caller (its name or class) to handlers: `"vault.sign"`, or `Vault.sign` where the class may be
         imported.
         """
-        if isinstance(enclaves, str) or isinstance(extensions, str) or not isinstance(grants or {}, Mapping):
+        if isinstance(enclaves, str) or isinstance(extensions, str) or not _is_mapping(grants or {}):
             msg = "enclaves and extensions are lists of actors, and grants map a caller to a list of handlers"
             raise DeclarationError(msg)
         self.ui = _child(ui)
@@ -145,6 +145,10 @@ class App:
                 raise DeclarationError(msg)
             found[member] |= {_handler(handler, enclaves) for handler in handlers}
         return found
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _shown(declared: Caller | Granted) -> str:

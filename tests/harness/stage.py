@@ -1,0 +1,65 @@
+"""The applications that tests run: a puppet and its enclaves."""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tests.harness.replacing import replace
+from trollbridge.actors import heartbeat, supervisor
+from trollbridge.actors.app import App, Child
+from trollbridge.actors.intensity import Intensity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PUPPET = "tests.harness.puppet:Puppet"
+PROBE = "tests.harness.probe:Probe"
+HANDLERS = (
+    *("echo", "mark", "secret", "fail", "refuse", "hold", "busy", "die", "leave", "pid"),
+    *("modules", "descriptors", "environment"),
+)
+
+
+def hurry(beat: float | None, grace: float | None) -> None:
+    """Shorten, for the supervisor in this process, the seconds between heartbeats and those that an end may take."""
+    if beat is not None:
+        replace(heartbeat, INTERVAL=beat)
+    if grace is not None:
+        replace(supervisor, GRACE=grace, UI_GRACE=grace)
+
+
+def puppet_app(  # noqa: PLR0913  # each test sets a few of them by name
+    *,
+    enclaves: Sequence[str] = ("probe",),
+    grants: Sequence[str] | None = None,
+    capture: bool = False,
+    canary: str = "",
+    journal: str = os.devnull,
+    broken: str = "",
+    extensions: Mapping[str, str] | None = None,
+    extension_grants: Sequence[str] = (),
+    restarts: int = 5,
+    period: float = 30.0,
+    beat: float | None = None,
+    grace: float | None = None,
+) -> App:
+    """Return a puppet with a probe for each name in `enclaves`, all granted unless `grants` says otherwise.
+
+    `extensions` are puppets too: the name of each, and the path of the socket where it gets its commands. `beat` and
+    `grace`: see `hurry`.
+    """
+    hurry(beat, grace)
+    names = [f"{enclave}.{handler}" for enclave in enclaves for handler in HANDLERS]
+    others = [Child(PUPPET, name=name, settings={"strings": path}) for name, path in (extensions or {}).items()]
+    granted: dict[str | type, Sequence[str]] = {"puppet": names if grants is None else grants}
+    granted |= {str(each.member): extension_grants for each in others}
+    return App(
+        ui=Child(PUPPET, name="puppet", settings={"capture": "yes" if capture else "", "canary": canary}),
+        enclaves=[Child(PROBE, name=name, settings={"journal": journal, "broken": broken}) for name in enclaves],
+        extensions=others,
+        grants=granted,
+        intensity=Intensity(restarts, period),
+    )

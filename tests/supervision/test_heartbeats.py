@@ -1,0 +1,71 @@
+"""Heartbeats: a member that is stopped is found and replaced; one that works, or whose code waits, is left alone."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.harness.gate import Gate
+from tests.harness.puppeteer import Backstage, perform
+from trollbridge.actors.heartbeat import SILENT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEAT: Final = 0.1
+"""Seconds between the heartbeats of these applications; one is tested at the pace of every day."""
+QUICK: Final = 0.02
+SILENCE: Final = SILENT * QUICK
+"""Seconds after which a process that neither answers nor works is given up there."""
+
+
+@pytest.mark.parametrize(("member", "beat"), [("probe", BEAT), ("broker", None), ("puppet", BEAT)])
+def test_a_stopped_member_is_found_and_replaced(member: str, beat: float | None) -> None:
+    """K6: SIGSTOP; the log says that it is stopped, it is killed, and the next ring answers."""
+    with perform(beat=beat) as puppet:
+        stopped = puppet.kill(member, signal.SIGSTOP)
+        hung = puppet.wait_for("process.hung", member=member, seconds=8.0)
+        assert (hung.pid, hung.why) == (stopped, "it is stopped by a signal")
+        assert puppet.wait_for("process.ended", pid=stopped).signal == "SIGKILL"
+        puppet.await_epoch(2)
+        assert puppet.result("probe.echo", b"replaced") == b"replaced"
+        assert {line.member for line in puppet.lines("process.hung")} == {member}
+
+
+def test_a_caller_of_a_stopped_enclave_is_told() -> None:
+    """K6, A14: who waits for an enclave that has been stopped does not wait for ever."""
+    with perform(beat=BEAT) as puppet:
+        puppet.result("probe.echo", b"warm")
+        puppet.kill("probe", signal.SIGSTOP)
+        assert puppet.call("probe.echo", b"into silence").outcome() == "RingDismantled: unknown"
+
+
+def test_a_stopped_extension_costs_the_ring_nothing(tmp_path: Path) -> None:
+    """K6: it is killed; ring and UI go on."""
+    with Backstage(tmp_path) as back, perform(beat=BEAT, extensions={"extra": back.path}) as puppet:
+        back.next_hand()
+        puppet.kill("extra", signal.SIGSTOP)
+        assert puppet.wait_for("process.hung", seconds=8.0).member == "extra"
+        assert puppet.wait_for("process.ended", member="extra").expected
+        assert (puppet.result("probe.echo", b"on"), puppet.epoch) == (b"on", 1)
+
+
+def test_an_enclave_that_neither_answers_nor_works_is_replaced(tmp_path: Path) -> None:
+    """K6: hung, not stopped: a handler that waits for what does not come, and for too many beats."""
+    with Gate(tmp_path) as gate, perform(beat=QUICK) as puppet:
+        promise = puppet.send("probe.hold", gate.path)
+        gate.await_one()
+        assert promise.outcome() == "RingDismantled: unknown"
+        assert puppet.wait_for("process.hung", member="probe").why == "it neither answers nor works"
+
+
+def test_an_enclave_that_computes_is_left_alone() -> None:
+    """K6: a handler that uses the processor for twice as long, while the UI's main thread waits for it."""
+    with perform(beat=QUICK) as puppet:
+        promise = puppet.send("probe.busy", 2 * SILENCE)
+        promise.ask_to_get(None)
+        assert puppet.answer() > 0
+        assert puppet.lines("process.hung") == []
+        assert puppet.epoch == 1
