@@ -138,7 +138,8 @@ class Mailbox:
         try:
             done = endpoint.flush()
         except LinkLost:
-            self._end()
+            self._lost(endpoint)
+            return
         if done is self._writing:
             self._writing = not done
             self._epoll.modify(endpoint.socket.fileno(), select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT)
@@ -164,7 +165,8 @@ class Mailbox:
         except BlockingIOError:
             return 0
         except LinkLost:
-            self._end()
+            self._lost(endpoint)
+            return 0
         except ProtocolError as error:
             self.notice(NoticeKind.RECORD_REFUSED, BROKER, type(error).__name__)
             return 0
@@ -179,6 +181,13 @@ class Mailbox:
         if not self._reported:
             self._report()
         return len(items)
+
+    def _lost(self, endpoint: Endpoint) -> None:
+        """Forget all keys and what waits; what to do next is the supervisor's word, which knows who died first."""
+        self.serving.drop()
+        self._inbox.clear()
+        self._endpoint = None
+        self._epoll.unregister(endpoint.socket.fileno())
 
     def _report(self) -> None:
         fingerprint = self.serving.fingerprint

@@ -338,6 +338,15 @@ def test_a_uid_that_comes_twice_does_not_make_a_promise_hang(ring: MemoryRing) -
     assert {each.promise for each in settled} | {each.promise for each in ring.settled} == set(promises)
 
 
+def test_a_uid_that_is_leased_twice_before_it_is_used_serves_one_call(ring: MemoryRing) -> None:
+    """I2, A14: the second call waits for a UID of its own, and is told when the ring falls."""
+    ring.membership().take(Lease(ECHO, b"u" * 16 + b"u" * 16), b"")
+    promises = [ring.call("echo", b"a"), ring.call("echo", b"b")]
+    assert list(ring.membership().pending) == [b"u" * 16]
+    settled, _ = ring.membership().drop("")
+    assert {each.promise for each in settled} == set(promises)
+
+
 def test_a_uid_that_comes_back_in_use_does_not_make_a_promise_hang(ring: MemoryRing) -> None:
     """I2, A14: a hostile broker replaces a used UID with one that is in use."""
     in_use: list[bytes] = []

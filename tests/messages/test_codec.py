@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from trollbridge.messages import payloads
 from trollbridge.messages.codec import BUILTIN, Codec, encode
 from trollbridge.messages.errors import Malformed
+from trollbridge.messages.signature import TypeSpec, realise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +102,25 @@ def test_deep_nesting_is_malformed_and_nothing_worse(depth: int, head: bytes) ->
     for codec in (PAIR, Codec[Any](tuple[tuple[int, ...], ...]), Codec[Any](dict[str, dict[str, int]])):
         with pytest.raises(Malformed):
             codec.decode(head * depth)
+
+
+@pytest.mark.parametrize("depth", [15, 200, 5_000, 200_000])
+def test_a_type_that_holds_itself_is_decoded_to_no_great_depth(depth: int) -> None:
+    """P3: descriptions of types nest; what nests too deep is malformed, there and in a manifest."""
+    spec = b"\x92\x02" * depth + b"\x92\x01\xa3int"
+    codec: Codec[Any] = Codec(TypeSpec)
+    welcome = b"\x05\x92\x91\x97\xa1x\xc4\x10" + bytes(16) + b"\x90" + spec + b"\xc2\xc2\x01\x90"
+    if depth == 15:
+        assert codec.encode(codec.decode(spec)) == spec
+        assert payloads.encode(payloads.decode(welcome)) == welcome
+        return
+    if depth > 1_000:
+        with pytest.raises(Malformed):
+            codec.decode(spec)
+        with pytest.raises(Malformed):
+            payloads.decode(welcome)
+    with pytest.raises(Malformed):
+        realise(codec.decode(spec), {})
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])

@@ -71,6 +71,7 @@ class Uids(RuleBasedStateMachine):
         self.honoured: dict[HandlerUID, int] = {}
         self.addresses: set[bytes] = set()
         self.ever: set[HandlerUID] = set()
+        self.answered: list[tuple[HandlerUID, Worth]] = []
 
     @initialize()
     def first_epoch(self) -> None:
@@ -171,8 +172,17 @@ class Uids(RuleBasedStateMachine):
             return nothing()
         assert fresh is not None
         del self.called[uid]
+        self.answered.append((uid, worth))
         self._issued([fresh], worth)
         return fresh
+
+    @rule(which=WHICH)
+    def reply_again(self, which: int) -> None:
+        """Reply once more to a call that has its reply."""
+        if self.answered:
+            uid, worth = self.answered[which % len(self.answered)]
+            if worth.epoch == self.epoch:
+                assert self.board.reply(worth.enclave, worth.member, uid) is None
 
     @rule(uid=uids, enclave=st.sampled_from(ENCLAVES))
     def refuse(self, uid: HandlerUID, enclave: MemberId) -> None:
