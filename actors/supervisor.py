@@ -79,9 +79,9 @@ class Supervisor:
 
     def run(self) -> int:
         """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
-        self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
         with self._epoll, self._signals:
             self._epoll.register(self._signals.descriptor, select.EPOLLIN)
+            self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
             try:
                 self._form()
                 while not (self._stopping and not self._processes and self._ring.state is RingState.DISMANTLED):

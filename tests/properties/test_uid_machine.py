@@ -71,7 +71,6 @@ class Uids(RuleBasedStateMachine):
         self.honoured: dict[HandlerUID, int] = {}
         self.addresses: set[bytes] = set()
         self.ever: set[HandlerUID] = set()
-        self.answered: list[tuple[HandlerUID, Worth]] = []
 
     @initialize()
     def first_epoch(self) -> None:
@@ -129,13 +128,16 @@ class Uids(RuleBasedStateMachine):
         self.call(uid, worth.member, worth.enclave)
         return uid
 
-    @rule(target=uids, which=WHICH)
-    def reply_well(self, which: int) -> Results:
-        """Reply as an honest enclave does."""
+    @rule(target=uids, which=WHICH, again=st.booleans())
+    def reply_well(self, which: int, *, again: bool) -> Results:
+        """Reply as an honest enclave does; or then reply once more."""
         if not self.called:
             return nothing()
         uid, worth = list(self.called.items())[which % len(self.called)]
-        return self.reply(uid, worth.enclave, worth.member)
+        fresh = self.reply(uid, worth.enclave, worth.member)
+        if again:
+            assert self.board.reply(worth.enclave, worth.member, uid) is None
+        return fresh
 
     @rule(uid=uids, member=st.sampled_from(CALLERS), enclave=st.sampled_from(ENCLAVES))
     def call(self, uid: HandlerUID, member: MemberId, enclave: MemberId) -> None:
@@ -172,17 +174,8 @@ class Uids(RuleBasedStateMachine):
             return nothing()
         assert fresh is not None
         del self.called[uid]
-        self.answered.append((uid, worth))
         self._issued([fresh], worth)
         return fresh
-
-    @rule(which=WHICH)
-    def reply_again(self, which: int) -> None:
-        """Reply once more to a call that has its reply."""
-        if self.answered:
-            uid, worth = self.answered[which % len(self.answered)]
-            if worth.epoch == self.epoch:
-                assert self.board.reply(worth.enclave, worth.member, uid) is None
 
     @rule(uid=uids, enclave=st.sampled_from(ENCLAVES))
     def refuse(self, uid: HandlerUID, enclave: MemberId) -> None:
