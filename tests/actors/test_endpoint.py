@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -64,13 +66,16 @@ def test_what_is_ready_goes_out_in_one_record(wire: Wire) -> None:
 @pytest.mark.parametrize(("size", "count"), [(131_088, 300), (1_008, 6_000)])
 def test_a_send_never_blocks_and_nothing_is_lost(wire: Wire, size: int, count: int) -> None:
     """P3: megabytes to somebody who does not read: they wait here, and arrive whole and in order when he does."""
-    wire.far.socket.settimeout(5)  # a send that blocked would end the test here, and not in 300 seconds
+    # A send that blocked would come back after a second, and the loop would be late.
+    wire.far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 1, 0))
+    late = time.monotonic() + 10
     sent = [reply(number, size) for number in range(count)]
     taken: list[Item] = []
     wire.far.on_sent = taken.extend
     for item, body in sent:
         wire.far.put(item, body)
         wire.far.flush()
+        assert time.monotonic() < late
     assert (wire.far.flush(), wire.far.idle) == (False, False)
     assert 0 < wire.far.queued == size * (count - len(taken))
     found: list[tuple[Item, bytes]] = []

@@ -242,10 +242,11 @@ def test_a_record_of_the_broker_counts_once() -> None:
         assert hostile.answer(hostile.sealed_call("echo", b"y")) == b"\x02" + pack(b"y")
 
 
-def test_an_enclave_ends_with_its_link_and_with_its_ring() -> None:
-    """A39, A59: at the end of the file, and at the supervisor's word; with exit code 0."""
+def test_an_enclave_ends_at_the_supervisors_word_with_its_link_and_without() -> None:
+    """A39, A59: an enclave that has lost its link waits for the word that says who died first; with exit code 0."""
     with enclave() as (child, hostile):
         hostile.end.close()
+        child.say(DISMANTLE, "the link is lost", "")
         assert child.wait() == 0
     with enclave() as (child, _):
         child.say(DISMANTLE, "the test is over", "")
