@@ -66,9 +66,9 @@ def test_what_is_ready_goes_out_in_one_record(wire: Wire) -> None:
 @pytest.mark.parametrize(("size", "count"), [(131_088, 300), (1_008, 6_000)])
 def test_a_send_never_blocks_and_nothing_is_lost(wire: Wire, size: int, count: int) -> None:
     """P3: megabytes to somebody who does not read: they wait here, and arrive whole and in order when he does."""
-    # A send that blocked would come back after a second, and the loop would be late.
-    wire.far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 1, 0))
-    late = time.monotonic() + 10
+    # A send that blocked would come back after six seconds, and the loop would be late.
+    wire.far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 6, 0))
+    late = time.monotonic() + 5
     sent = [reply(number, size) for number in range(count)]
     taken: list[Item] = []
     wire.far.on_sent = taken.extend
