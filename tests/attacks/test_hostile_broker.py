@@ -6,12 +6,13 @@ The enclave runs what a client has sealed for it, once, or nothing; a promise ge
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
 
-from tests.attacks.middle import UI, Middle, Passing
+from tests.attacks.middle import PATIENCE, UI, Middle, Passing
 from tests.harness.puppeteer import Told
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind
@@ -35,13 +36,21 @@ class Hook:
         self.caught: list[tuple[Routed, bytes]] = []
         self._wanted = (kind, receiver)
         self._trick = trick
+        self._played = threading.Event()
 
     def __call__(self, member: MemberId, item: Item, body: bytes) -> Passing:
         """Let pass what is not meant."""
         if self.caught or not isinstance(item, Routed) or (item.kind, member) != self._wanted:
             return [(item, body)]
         self.caught.append((item, body))
+        self._played.set()
         return self._trick(item, body)
+
+    def wait(self) -> tuple[Routed, bytes]:
+        """Wait for what is meant; return it as it was."""
+        if not self._played.wait(PATIENCE):
+            raise TimeoutError
+        return self.caught[0]
 
 
 def flip(body: bytes, place: int = 40) -> bytes:
@@ -130,7 +139,7 @@ def test_a_call_held_back_until_a_later_one_has_run_does_not_run(tmp_path: Path)
         hook = middle.play = Hook(Kind.CALL, "probe", lambda _item, _body: [])
         late = middle.hand.send("probe.mark", "late")
         assert len(middle.hand.result("probe.echo", b"overtakes")) == 9
-        middle.inject("probe", *hook.caught[0])
+        middle.inject("probe", *hook.wait())
         assert middle.hand.result("probe.echo", b"after") == b"after"
         assert (middle.ran(), [why for _, _, why in middle.member("probe").noticed()]) == ([], ["OutOfSequence"])
         assert late.outcome() == "Refused"
@@ -141,7 +150,7 @@ def test_a_call_sent_back_to_its_sender_is_nothing_to_it(tmp_path: Path) -> None
     with Middle(tmp_path) as middle:
         hook = middle.play = Hook(Kind.CALL, "probe", lambda _item, _body: [])
         promise = middle.hand.send("probe.echo", b"mine")
-        item, body = hook.caught[0]
+        item, body = hook.wait()
         for back in (item, change(item, kind=Kind.REPLY)):
             middle.inject(UI, back, body)
             middle.inject(UI, change(back, sender=item.receiver, receiver=item.sender), body)
@@ -220,12 +229,12 @@ def test_a_reply_that_comes_twice_or_too_late_resolves_nothing_else(tmp_path: Pa
     with Middle(tmp_path) as middle:
         hook = middle.play = Hook(Kind.REPLY, UI, lambda item, body: [(item, body), (item, body)])
         assert middle.hand.result("probe.echo", b"first") == b"first"
-        middle.inject(UI, *hook.caught[0])
+        middle.inject(UI, *hook.wait())
         assert middle.hand.result("probe.echo", b"second") == b"second"
         middle.fall()
         middle.form()
         waiting = middle.hand.send("probe.echo", b"third")
-        middle.inject(UI, *hook.caught[0])
+        middle.inject(UI, *hook.wait())
         assert waiting.get() == b"third"
 
 
@@ -236,7 +245,7 @@ def test_a_reply_after_the_caller_stopped_waiting_still_counts_and_only_for_it(t
         waiting = middle.hand.send("probe.echo", b"late")
         with pytest.raises(Told, match="Timeout"):
             waiting.get(0.05)
-        middle.inject(UI, *hook.caught[0])
+        middle.inject(UI, *hook.wait())
         assert waiting.get() == b"late"
         hook = middle.play = Hook(Kind.REPLY, UI, lambda _item, _body: [])
         limited = middle.hand.call("probe.echo", b"expired", within=0.2)
@@ -251,7 +260,7 @@ def test_a_reply_of_one_enclave_is_none_of_another(tmp_path: Path) -> None:
         dropped = middle.play = Hook(Kind.REPLY, UI, lambda _item, _body: [])
         waiting = middle.hand.send("one.echo", b"from one")
         assert middle.hand.result("one.pid") == middle.member("one").process.pid
-        uid = dropped.caught[0][0].uid
+        uid = dropped.wait()[0].uid
         middle.play = Hook(Kind.REPLY, UI, lambda item, body: [(change(item, sender="one", uid=uid), body)])
         other = middle.hand.send("two.echo", b"from two")
         assert middle.hand.result("two.pid") == middle.member("two").process.pid
