@@ -1,5 +1,5 @@
 # Everything sets itself up: on a fresh clone `make test` needs only make, bash and a Python of 3.11 or newer.
-# PYTHON=python3.12 chooses the interpreter of a new .venv; ROUNDS=50 lengthens a soak.
+# PYTHON=python3.12 chooses the interpreter of a new .venv; ROUNDS, CALLS and FALLS set the length of a soak.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -11,6 +11,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?=
 ROUNDS ?= 10
+CALLS ?= 1000000
+FALLS ?= 1000
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDERS := messages actors enclave ui_adapter
@@ -63,11 +65,12 @@ check: venv ## lint, format, mypy, pyright
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/basedpyright $(CHECKED)
 
-bench: venv ## speed beside the peers, each in an environment of its own
+bench: venv ## what the lock costs, and speed beside the peers, each in an environment of its own
 	@$(BIN)/python tests/benchmarks/run.py
 
-soak: venv system ## the property and process tests, ROUNDS times, with the deep profile
-	@for ((round = 1; round <= $(ROUNDS); round++)); do
+soak: venv system ## CALLS calls in FALLS rings under the lock; then the property and process tests, ROUNDS times, deep
+	@$(BIN)/python tests/soak/run.py --calls $(CALLS) --falls $(FALLS)
+	for ((round = 1; round <= $(ROUNDS); round++)); do
 	    echo "round $$round of $(ROUNDS)"
 	    HYPOTHESIS_PROFILE=deep $(BIN)/pytest --quiet --override-ini faulthandler_timeout=0 \
 	        $(wildcard tests/properties tests/processes tests/attacks)

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from trollbridge.actors.app import App as App
     from trollbridge.actors.app import Child as Child
     from trollbridge.actors.promise import Promise as Promise
+    from trollbridge.messages.sandbox import Sandbox as Sandbox
 
-_HOMES = {"App": "app", "Child": "app", "Promise": "promise"}
+_HOMES = {
+    "App": "trollbridge.actors.app",
+    "Child": "trollbridge.actors.app",
+    "Promise": "trollbridge.actors.promise",
+    "Sandbox": "trollbridge.messages.sandbox",
+}
 
-__all__ = ["App", "Child", "Promise"]
+__all__ = ["App", "Child", "Promise", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:
@@ -26,4 +32,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(msg)
     from importlib import import_module  # noqa: PLC0415  # only where a name is asked for
 
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    return getattr(import_module(home), name)

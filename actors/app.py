@@ -15,11 +15,13 @@ import msgspec
 from trollbridge.actors.intensity import Intensity
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import BROKER, HANDLER, SUPERVISOR, MemberId, Role, member_id
+from trollbridge.messages.posture import Level
+from trollbridge.messages.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-BRIDGE_NAMES: Final = frozenset({"epoch", "members", "open", "wait_dismantled", "wait_sealed"})
+BRIDGE_NAMES: Final = frozenset({"epoch", "members", "open", "posture", "wait_dismantled", "wait_sealed"})
 """What a bridge itself offers: an enclave of such a name could not be reached."""
 
 
@@ -44,18 +46,44 @@ class ActorRef(msgspec.Struct, frozen=True):
 
 
 class Child:
-    """One actor of an application: which class, under which name, with which settings."""
+    """One actor of an application: which class, under which name, with which settings, and how it is kept."""
 
-    __slots__ = ("actor", "member", "settings")
+    __slots__ = ("actor", "least", "member", "sandbox", "settings")
 
-    def __init__(self, actor: str | type, *, name: str = "", settings: Mapping[str, str] | None = None) -> None:
-        """Take a class or its name; `settings` reach its constructor as keywords. Raises `DeclarationError`."""
+    def __init__(
+        self,
+        actor: str | type,
+        *,
+        name: str = "",
+        settings: Mapping[str, str] | None = None,
+        sandbox: Sandbox | None = None,
+        least: str | None = None,
+    ) -> None:
+        """Take a class or its name; `settings` reach its constructor as keywords.
+
+        `sandbox`: what its process may reach, instead of what its class says; an extension's class is not asked.
+        `least`: the level below which the application does not start, instead of the application's. Raises
+        `DeclarationError`.
+        """
         self.actor = ActorRef.parse(actor if isinstance(actor, str) else _name_of(actor))
         self.member: MemberId = member_id(name or self.actor.name.lower())
         self.settings = tuple(sorted((settings or {}).items()))
         if any(type(part) is not str for pair in self.settings for part in pair):
             msg = f"{self.member}: settings are strings"
             raise DeclarationError(msg)
+        if sandbox is not None and type(sandbox) is not Sandbox:
+            msg = f"{self.member}: sandbox is a Sandbox(…), not {type(sandbox).__name__}"
+            raise DeclarationError(msg)
+        self.sandbox = sandbox
+        self.least = None if least is None else _level(least)
+
+
+def _level(text: str) -> Level:
+    try:
+        return Level(text)
+    except ValueError:
+        msg = f"least={text!r} is no level; there are {', '.join(Level)}"
+        raise DeclarationError(msg) from None
 
 
 def _name_of(actor: type) -> str:
@@ -84,7 +112,7 @@ def _child(declared: Declared) -> Child:
 class App:
     """An application: a UI, its enclaves, its extensions, and who may call what: by default nobody anything."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a declaration; each is given by name
         self,
         *,
         ui: Declared,
@@ -92,9 +120,12 @@ class App:
         extensions: Sequence[Declared] = (),
         grants: Mapping[Caller, Sequence[Granted]] | None = None,
         intensity: Intensity | None = None,
+        least: str = Level.FULL,
     ) -> None:
         """Take the declaration; raises `DeclarationError`, saying what to change, before anything starts.
 
+        `least`: how well the kernel must keep the broker, the enclaves and the extensions: `full`, `partial` or
+        `process-only`; the application does not start below it. The UI is asked only where its `Child` says so.
         `grants` maps a caller (its name or class) to handlers: `"vault.sign"`, or `Vault.sign` where the class may be
         imported.
         """
@@ -105,6 +136,7 @@ class App:
         self.enclaves = tuple(_child(each) for each in enclaves)
         self.extensions = tuple(_child(each) for each in extensions)
         self.intensity = intensity or Intensity()
+        self._least = _level(least)
         self._check_names()
         self.grants = self._resolve(grants or {})
 
@@ -113,6 +145,11 @@ class App:
         from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # declaring an application starts nothing
 
         return Supervisor(self).run()
+
+    def least(self, member: MemberId, role: Role) -> Level:
+        """Return the level below which a process may not run."""
+        own = next((child.least for child, _ in self.children if child.member == member), None)
+        return own or (Level.PROCESS_ONLY if role is Role.UI else self._least)
 
     @property
     def children(self) -> tuple[tuple[Child, Role], ...]:

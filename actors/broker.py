@@ -26,6 +26,7 @@ from trollbridge.messages.record import Item, Link, Routed
 
 if TYPE_CHECKING:
     from trollbridge.actors.channel import Channel
+    from trollbridge.messages.posture import Evidence
 
     Control = Channel[control.FromChild, control.ToChild]
 
@@ -106,9 +107,9 @@ class Broker:
 
     # The loop.
 
-    def run(self) -> None:
-        """Serve until the supervisor ends it."""
-        self._control.send(control.Hello())
+    def run(self, evidence: tuple[Evidence, ...] = ()) -> None:
+        """Say how this process is kept, then serve until the supervisor ends it."""
+        self._control.send(control.Hello(evidence))
         control_fd = self._control.fileno()
         while True:
             for descriptor, events in self._epoll.poll():

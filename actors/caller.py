@@ -20,8 +20,9 @@ import pykka
 
 from trollbridge.actors import exits
 from trollbridge.actors.client import Client
+from trollbridge.actors.isolation import denials
 from trollbridge.actors.joining import Joining
-from trollbridge.actors.log import flushed
+from trollbridge.actors.log import flushed, to_stderr
 from trollbridge.actors.places import place
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
@@ -30,12 +31,14 @@ from trollbridge.messages.errors import DeclarationError, HandshakeFailed, Proto
 from trollbridge.messages.ids import MemberId, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     import msgspec
 
     from trollbridge.actors.channel import Channel
     from trollbridge.actors.membership import Membership
+    from trollbridge.messages.sandbox import Sandbox
 
     Control = Channel[control.FromChild, control.ToChild]
 
@@ -51,6 +54,8 @@ class CallerActor(abc.ABC):
 
     vocabulary: ClassVar[tuple[type[msgspec.Struct], ...]] = ()
     """Record types that results may be returned as; others get a generated class of the same shape."""
+    sandbox: ClassVar[Sandbox | None] = None
+    """What a UI's process may reach; None: it is not confined. An extension's is in its declaration only."""
 
     def __init__(self, **settings: str) -> None:
         """Take the settings of the actor's declaration; without a constructor of its own, an actor takes none."""
@@ -110,17 +115,25 @@ class _Minder:
             with contextlib.suppress(LinkLost):
                 self._channel.send(control.Failed(FailureKind.JOIN_FAILED, str(error)))
             self._end(1)
+        except Exception as error:  # noqa: BLE001  # in a thread of its own, nobody else would tell
+            with contextlib.suppress(LinkLost):
+                text = f"{type(error).__name__} at {place(error.__traceback__)}"
+                self._channel.send(control.Failed(FailureKind.START_FAILED, text))
+            self._end(1)
 
     def _take(self, message: control.ToChild, descriptors: list[int]) -> None:
         match message:
             case control.Join():
                 self._join(message, descriptors)
-            case control.Seal(members):
+            case control.Seal(members, postures):
                 if self._joined is None:
                     raise ProtocolError
+                self.client.postures = postures
                 self.client.attach(self._joined, members)
                 self._joined = None
                 self.sealed.set()
+            case control.Kept(posture):
+                self.client.postures += (posture,)
             case control.Dismantle(_, died):
                 self.client.detach(died)
                 self._leave_joined()
@@ -173,12 +186,22 @@ def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def run(actor: type[CallerActor], boot: control.Boot, channel: Control, link: socket.socket) -> int:
-    """Run one caller: join, wait for the seal, then its code. Return the exit code."""
+def caller_class(found: type, name: str) -> type[CallerActor]:
+    """Return the class that was loaded; raises `DeclarationError` if it is none that calls."""
+    if not issubclass(found, CallerActor):
+        msg = f"{name} is not a UiActor or ExtensionActor"
+        raise DeclarationError(msg)
+    return found
+
+
+def run(
+    actor: type[CallerActor], boot: control.Boot, channel: Control, link: socket.socket, enter: Callable[[], None]
+) -> int:
+    """Run one caller: `enter` (be locked, say Hello), join, wait for the seal, then its code. Return the exit code."""
     work = actor(**dict(boot.settings))
     minder = _Minder(boot, channel, link, actor)
     signal.signal(signal.SIGTERM, _leave)
-    channel.send(control.Hello())
+    enter()
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -191,22 +214,18 @@ def _work(work: CallerActor, client: Client, member: str) -> int:
     try:
         return work.run(client) or 0
     except TrollbridgeError as error:
-        _say(f"trollbridge: {member}: {error}")
+        to_stderr(f"trollbridge: {member}: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         return exits.OUTPUT_CLOSED
     except Exception as error:  # noqa: BLE001  # a person reads one line, not a traceback
-        _say(f"trollbridge: {member} failed: {type(error).__name__}: {error} (at {place(error.__traceback__)})")
+        why = denials.explain(error) or f"{type(error).__name__}: {error}"
+        to_stderr(f"trollbridge: {member} failed: {why} (at {place(error.__traceback__)})\n")
         return exits.UI_CRASHED
 
 
 def _flush() -> bool:
     """Write what the UI printed last; return whether it arrived."""
     return sys.stdout is None or flushed(sys.stdout)
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
-        print(text, file=sys.stderr, flush=True)  # noqa: T201  # the one line that a person sees

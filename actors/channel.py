@@ -31,6 +31,11 @@ class Channel(Generic[Out, In]):
         self.socket = end
         self._outgoing = outgoing
         self._incoming = incoming
+        self._alone: bytearray | None = None
+
+    def refuse_descriptors(self) -> None:
+        """From now on, take messages without any descriptor, by a call that could not receive one."""
+        self._alone = bytearray(LARGEST)
 
     def fileno(self) -> int:
         """Return the descriptor, for selectors."""
@@ -46,7 +51,7 @@ class Channel(Generic[Out, In]):
     def receive(self, *, wait: bool = True) -> tuple[In, list[int]]:
         """Take the next message and its descriptors; raises `LinkLost` at the end, `BlockingIOError`, `Malformed`."""
         try:
-            data, descriptors = sockets.receive_with(self.socket, LARGEST, flags=0 if wait else socket.MSG_DONTWAIT)
+            data, descriptors = self._packet(0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             raise
         except OSError:
@@ -54,6 +59,11 @@ class Channel(Generic[Out, In]):
         if not data:
             raise LinkLost
         return self._incoming.decode(data), descriptors
+
+    def _packet(self, flags: int) -> tuple[bytes, list[int]]:
+        if self._alone is None:
+            return sockets.receive_with(self.socket, LARGEST, flags=flags)
+        return sockets.receive_alone(self.socket, self._alone, flags=flags), []
 
     def close(self) -> None:
         """Close this end."""

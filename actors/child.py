@@ -1,8 +1,8 @@
-"""The entry of every spawned process: `main()` in a fresh interpreter, with ROLE and DESCRIPTOR as arguments.
+"""The entry of every child process: settles in, learns its part over the inherited descriptor, is locked, and runs it.
 
 May import: our messages and actors; the actor's own module by the name that the application declares. Invariant: the
 process dies with the supervisor; it has one descriptor from it, takes its first message from there, and runs no code
-of an application before that.
+of an application before that. The code of an extension runs only once the process is locked.
 """
 
 from __future__ import annotations
@@ -10,29 +10,37 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import resource
 import signal
 import socket
 import sys
 from importlib import import_module
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from trollbridge.actors.channel import child_channel
+from trollbridge.actors.isolation import denials, kernel
+from trollbridge.actors.isolation.libraries import folders
+from trollbridge.actors.isolation.lock import harden, lock, unlocked
 from trollbridge.actors.places import place
+from trollbridge.actors.rehearsal import rehearse
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError, TrollbridgeError
 from trollbridge.messages.ids import MemberId, Role, member_id
+from trollbridge.messages.sandbox import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
     from trollbridge.actors.channel import Channel
+    from trollbridge.messages.posture import Evidence
+    from trollbridge.messages.sandbox import Sandbox
 
     Control = Channel[control.FromChild, control.ToChild]
 
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_DUMPABLE: Final = 4
-_PR_SET_NAME: Final = 15
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _KEPT: Final = 64 * 1024 * 1024
@@ -40,25 +48,30 @@ _KEPT: Final = 64 * 1024 * 1024
 
 
 def _settle_in(role: Role) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_NAME, f"troll-{role}".encode(), 0, 0, 0)
+    harden()
+    os.umask(0o077)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.set_name(f"troll-{role}")
     if role is not Role.UI:
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.umask(0o077)
+
+
+# The actor's code.
+
+
+def _extend_path(path: tuple[str, ...]) -> None:
+    """Add the application's folders to where modules are looked for: nothing shadows the standard library."""
+    packages = next((n for n, each in enumerate(sys.path) if each.endswith("-packages")), len(sys.path))
+    sys.path[packages:packages] = [each for each in path if each not in sys.path]
 
 
 def load(reference: str, path: tuple[str, ...]) -> type:
     """Import the actor's class; raises `ActorNotLoadable` with the cause in one line."""
-    packages = next((n for n, each in enumerate(sys.path) if each.endswith("-packages")), len(sys.path))
-    sys.path[packages:packages] = [
-        each for each in path if each not in sys.path
-    ]  # nothing shadows the standard library
+    _extend_path(path)
     module, _, name = reference.partition(":")
     try:
         found = getattr(import_module(module), name)
@@ -68,7 +81,8 @@ def load(reference: str, path: tuple[str, ...]) -> type:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        text = f"{reference} cannot be loaded: {type(error).__name__}: {error}"
+        why = denials.explain(error) or f"{type(error).__name__}: {error}"
+        text = f"{reference} cannot be loaded: {why}"
         raise ActorNotLoadable(text.splitlines()[0][:500]) from None
     if not isinstance(found, type):
         msg = f"{reference} is not a class"
@@ -76,33 +90,109 @@ def load(reference: str, path: tuple[str, ...]) -> type:
     return found
 
 
+class _Found:
+    """Finds one top-level module where it was found before the lock, when its folder could still be listed."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        self._spec = spec
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        return self._spec if fullname == self._spec.name else None
+
+
+def _own_code(reference: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Find the top-level module or package of an actor, without running it; return the paths to read it from."""
+    _extend_path(path)
+    spec = PathFinder.find_spec(reference.partition(":")[0].partition(".")[0])
+    if spec is None:
+        return ()  # importing it will say so
+    sys.meta_path.insert(0, _Found(spec))
+    places = [*(spec.submodule_search_locations or ()), spec.origin or ""]
+    return tuple(os.path.realpath(each) for each in places if each and os.path.exists(each))  # noqa: PTH110
+
+
+# What each role runs.
+
+
+def _sandbox(boot: control.Boot, actor: type | None) -> Sandbox | None:
+    declared = boot.sandbox or getattr(actor, "sandbox", None)
+    return None if declared is None else declared.resolved(dict(boot.settings), boot.home)
+
+
+def _confine(
+    boot: control.Boot, role: Role, sandbox: Sandbox | None, readable: Sequence[str] = ()
+) -> tuple[Evidence, ...]:
+    """Lock this process, where a sandbox is declared; in learn mode have its calls recorded instead."""
+    if boot.learn:
+        from trollbridge.actors.isolation.learning import record  # noqa: PLC0415  # where there are secrets, never loaded
+
+        return record(role)
+    return unlocked() if sandbox is None else lock(role, sandbox, readable)
+
+
 def _run_broker(channel: Control) -> int:
     from trollbridge.actors.broker import Broker  # noqa: PLC0415  # each role imports what it needs and no more
 
-    Broker(channel).run()
+    broker = Broker(channel)
+    rehearse()
+    broker.run(lock(Role.BROKER, NOTHING))
     return 0
 
 
-def _run_enclave(channel: Control, boot: control.Boot, actor: type, link: socket.socket) -> int:
+def _run_enclave(channel: Control, boot: control.Boot, link: socket.socket) -> int:
     from trollbridge.actors.handler import exported  # noqa: PLC0415
     from trollbridge.actors.mailbox import Mailbox  # noqa: PLC0415
     from trollbridge.actors.process_actor import ProcessActor  # noqa: PLC0415
 
+    actor = load(boot.actor, boot.path)
     if not issubclass(actor, ProcessActor):
         msg = f"{boot.actor} is not an EnclaveActor"
         raise DeclarationError(msg)
-    ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link)
+    if boot.learn:
+        from trollbridge.actors.isolation.learning import kept_real  # noqa: PLC0415
+
+        boot = kept_real(boot, actor)
+    sandbox = _sandbox(boot, actor) or NOTHING
+
+    def enter() -> tuple[Evidence, ...]:
+        channel.refuse_descriptors()
+        rehearse()
+        return _confine(boot, Role.ENCLAVE, sandbox)
+
+    ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter)
     actor.start(**dict(boot.settings))
     return 0
 
 
-def _run_caller(channel: Control, boot: control.Boot, actor: type, link: socket.socket) -> int:
-    from trollbridge.actors.caller import CallerActor, run  # noqa: PLC0415
+def _run_ui(channel: Control, boot: control.Boot, link: socket.socket) -> int:
+    from trollbridge.actors.caller import caller_class, run  # noqa: PLC0415
 
-    if not issubclass(actor, CallerActor):
-        msg = f"{boot.actor} is not a UiActor or ExtensionActor"
-        raise DeclarationError(msg)
-    return run(actor, boot, channel, link)
+    readable = (*folders(), *_own_code(boot.actor, boot.path))
+    actor = caller_class(load(boot.actor, boot.path), boot.actor)
+    sandbox = _sandbox(boot, actor)
+
+    def enter() -> None:
+        rehearse()
+        channel.send(control.Hello(_confine(boot, Role.UI, sandbox, readable)))
+
+    return run(actor, boot, channel, link, enter)
+
+
+def _run_extension(channel: Control, boot: control.Boot, link: socket.socket) -> int:
+    from trollbridge.actors.caller import caller_class, run  # noqa: PLC0415
+
+    readable = (*folders(), *_own_code(boot.actor, boot.path))
+    channel.refuse_descriptors()
+    evidence = _confine(boot, Role.EXTENSION, _sandbox(boot, None) or NOTHING, readable)
+    channel.send(control.Hello(evidence))
+    actor = caller_class(load(boot.actor, boot.path), boot.actor)
+    return run(actor, boot, channel, link, lambda: None)
+
+
+_RUN: Final = {Role.ENCLAVE: _run_enclave, Role.UI: _run_ui, Role.EXTENSION: _run_extension}
 
 
 def _boot(channel: Control) -> int:
@@ -111,13 +201,10 @@ def _boot(channel: Control) -> int:
         return 1
     role = Role(message.role)
     member_id(message.member)
-    if role is Role.BROKER:
-        return _run_broker(channel)
-    link = socket.socket(fileno=descriptors[0])
     try:
-        actor = load(message.actor, message.path)
-        run = _run_enclave if role is Role.ENCLAVE else _run_caller
-        return run(channel, message, actor, link)
+        if role is Role.BROKER:
+            return _run_broker(channel)
+        return _RUN[role](channel, message, socket.socket(fileno=descriptors[0]))
     except ActorNotLoadable as error:
         channel.send(control.Failed(FailureKind.NOT_LOADABLE, str(error)))
     except DeclarationError as error:
@@ -141,8 +228,8 @@ def main() -> NoReturn:
         code = 1  # the supervisor is gone, and so is the application
     except Exception as error:  # noqa: BLE001  # its text could hold a secret: the class and the place are what is told
         with contextlib.suppress(LinkLost):
-            text = f"{role} failed: {type(error).__name__} at {place(error.__traceback__)}"
-            channel.send(control.Failed(FailureKind.START_FAILED, text))
+            why = denials.explain(error) or f"{type(error).__name__} at {place(error.__traceback__)}"
+            channel.send(control.Failed(FailureKind.START_FAILED, f"{role} failed: {why}"))
         code = 1
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1

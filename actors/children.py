@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import Process
+from trollbridge.messages.control import MemberRecord
+from trollbridge.messages.ids import SUPERVISOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trollbridge.actors.isolation.interpreter import Interpreter
     from trollbridge.messages import control
     from trollbridge.messages.ids import MemberId, Role
 
@@ -25,9 +28,10 @@ if TYPE_CHECKING:
 class Children:
     """Every process of one application."""
 
-    def __init__(self, epoll: select.epoll) -> None:
-        """Take what the supervisor's loop waits on."""
+    def __init__(self, epoll: select.epoll, interpreter: Interpreter) -> None:
+        """Take what the supervisor's loop waits on, and what the children run."""
         self._epoll = epoll
+        self._interpreter = interpreter
         self._by_member: dict[MemberId, Process] = {}
         self._by_fd: dict[int, Process] = {}
         self._incarnations: dict[MemberId, int] = {}
@@ -41,6 +45,11 @@ class Children:
         """Return how many live."""
         return len(self._by_member)
 
+    def records(self) -> tuple[MemberRecord, ...]:
+        """Return who lives, the supervisor first."""
+        members = (MemberRecord(each.member, each.role, each.pid) for each in self)
+        return (MemberRecord(SUPERVISOR, "supervisor", os.getpid()), *members)
+
     def get(self, member: str) -> Process | None:
         """Return the process of a member, if it lives."""
         return self._by_member.get(member)  # type: ignore[call-overload,no-any-return]  # any name may be asked for
@@ -52,7 +61,7 @@ class Children:
     def start(self, member: MemberId, role: Role) -> Process:
         """Spawn a process for a member that has none; raises `OSError` if the system cannot."""
         number = self._incarnations[member] = self._incarnations.get(member, 0) + 1
-        process = Process(member, role, number)
+        process = Process(member, role, number, self._interpreter)
         self._by_member[member] = process
         for descriptor in (process.pidfd, process.channel.fileno()):
             self._by_fd[descriptor] = process

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.membership import Progress
     from trollbridge.messages.control import MemberRecord
     from trollbridge.messages.ids import HandlerName
+    from trollbridge.messages.posture import Posture
     from trollbridge.messages.ring_key import Sealed
 
 MOST_UNSENT: Final = 32
@@ -72,6 +73,7 @@ class Client:
         """Event loops that read the link of this epoch."""
         self._nudged = False
         self.members: tuple[MemberRecord, ...] = ()
+        self.postures: tuple[Posture, ...] = ()
         self.nudge: Callable[[], None] = lambda: None
         """Asks for `tend` soon, for calls that nobody waits for yet."""
 

@@ -22,8 +22,6 @@ HANDSHAKE_SIZE: Final = 4096
 MOST_ITEMS: Final = 256
 LARGE: Final = 64 * 1024
 """Bytes of a body that starts a record of its own."""
-JOINED_UP: Final = 32 * 1024
-"""Bytes up to which buffers are joined before sending: cheaper than a scatter list."""
 
 
 def found_link(end: socket.socket, token: bytes, prologue: bytes, timeout: float) -> Link:
@@ -109,10 +107,7 @@ class Endpoint:
                 batch.buffers.insert(0, self._link.seal(batch.items))
                 batch.sealed = True
             try:
-                if batch.size <= JOINED_UP:
-                    self.socket.send(b"".join(batch.buffers), socket.MSG_DONTWAIT)
-                else:
-                    self.socket.sendmsg(batch.buffers, (), socket.MSG_DONTWAIT)
+                self.socket.send(b"".join(batch.buffers), socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return False
             except OSError:
@@ -129,10 +124,7 @@ class Endpoint:
         self._items, self._bodies, self._size = [], [], 0
         bodies.insert(0, self._link.seal(items))
         try:
-            if size <= JOINED_UP:
-                self.socket.send(b"".join(bodies), socket.MSG_DONTWAIT)
-            else:
-                self.socket.sendmsg(bodies, (), socket.MSG_DONTWAIT)
+            self.socket.send(b"".join(bodies), socket.MSG_DONTWAIT)
         except BlockingIOError:
             batch = _Batch(items, bodies, size)
             batch.sealed = True

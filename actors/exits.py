@@ -15,5 +15,7 @@ BOOT_FAILED: Final = 71
 """The ring could not be formed."""
 OUTPUT_CLOSED: Final = 74
 """The UI's output was closed while it wrote."""
+NOT_ISOLATED: Final = 77
+"""The kernel isolates a process less well than the application asks for."""
 DECLARATION: Final = 78
 """The application's declaration is wrong, or an actor cannot be loaded."""

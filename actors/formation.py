@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trollbridge.messages.control import SessionTicket
+from trollbridge.messages.control import Boot, SessionTicket
 from trollbridge.messages.ids import Epoch, MemberId, Role
 
 if TYPE_CHECKING:
-    from trollbridge.actors.app import App
+    from trollbridge.actors.app import App, Child
 
 TOKEN_SIZE = 32
 
@@ -70,6 +70,14 @@ def ring_places(app: App) -> dict[MemberId, Place]:
         token, granted = os.urandom(TOKEN_SIZE), _granted(app, enclave.member)
         places[enclave.member] = Place(enclave.member, Role.ENCLAVE, token, own, (), granted)
     return places
+
+
+def boot(member: MemberId, role: Role, child: Child | None, path: tuple[str, ...], learn: str = "") -> Boot:
+    """Return the first message to a process; without a `child` it is the broker. `learn`: as in `Postures`."""
+    if child is None:
+        return Boot(member, role.value, "", (), path)
+    home = os.path.expanduser("~")  # noqa: PTH111  # what the shell calls it
+    return Boot(member, role.value, str(child.actor), child.settings, path, child.sandbox, home, learn)
 
 
 def next_epoch(epoch: Epoch) -> Epoch:

@@ -6,13 +6,14 @@ whatever fails on the way raises `HandshakeFailed`, and nothing of a ring that w
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.endpoint import Endpoint, found_link
+from trollbridge.actors.isolation import secret_memory
 from trollbridge.actors.membership import Membership, Peer, Route
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import payloads
+from trollbridge.messages.aead import KEY_SIZE
 from trollbridge.messages.envelope import Envelope, Kind, prologue
 from trollbridge.messages.errors import HandshakeFailed, ProtocolError
 from trollbridge.messages.ids import BROKER, NO_UID, Epoch, HandlerName, MemberId, Microseconds, Role
@@ -36,6 +37,12 @@ JOIN_TIMEOUT: Final = 20.0
 _NEVER: Final = Microseconds(0)
 
 
+def _new_ring_key(epoch: Epoch) -> RingKey:
+    key = secret_memory.secret(KEY_SIZE)
+    secret_memory.fill_random(key.view)
+    return RingKey(key, epoch)
+
+
 class Joining:
     """One client's way into one epoch."""
 
@@ -53,7 +60,7 @@ class Joining:
     def join(self, end: socket.socket, message: control.Join) -> Membership:
         """Join over `end` and return what this client holds of the epoch; raises `HandshakeFailed`."""
         epoch = Epoch(message.epoch)
-        key = RingKey(os.urandom(32), epoch) if self._role is Role.UI else None
+        key = _new_ring_key(epoch) if self._role is Role.UI else None
         words = prologue(epoch, self._member, self._role, BROKER, Role.BROKER)
         endpoint = Endpoint(end, found_link(end, message.token, words, JOIN_TIMEOUT))
         for ticket in message.tickets:

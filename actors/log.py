@@ -41,6 +41,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signal: str = ""
     next: str = ""
     detail: str = ""
+    level: str = ""
+    """How well the kernel keeps the process: `full`, `partial` or `process-only`."""
     fingerprint: str = ""
     restart: int = 0
     """Which restart this is within the period, if it is one."""

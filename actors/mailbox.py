@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from pykka._envelope import Envelope as Delivery
 
 from trollbridge.actors.endpoint import Endpoint, found_link
+from trollbridge.actors.isolation import denials
 from trollbridge.actors.process_actor import Reply, incident_notice
 from trollbridge.actors.serving import Invocation, Serving
 from trollbridge.actors.sockets import LinkLost
@@ -30,10 +31,11 @@ from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from trollbridge.actors.channel import Channel
     from trollbridge.actors.handler import Exported
+    from trollbridge.messages.posture import Evidence
     from trollbridge.messages.record import Item
 
     Control = Channel[control.FromChild, control.ToChild]
@@ -49,9 +51,14 @@ class Mailbox:
     """Where the calls of one enclave arrive."""
 
     def __init__(
-        self, member: MemberId, handlers: Mapping[str, Exported], control_end: Control, link_end: socket.socket
+        self,
+        member: MemberId,
+        handlers: Mapping[str, Exported],
+        control_end: Control,
+        link_end: socket.socket,
+        lock: Callable[[], tuple[Evidence, ...]],
     ) -> None:
-        """Take who this is, what it exports, the control channel and the unfounded link."""
+        """Take who this is, what it exports, the control channel, the unfounded link, and what locks the process."""
         self.serving: Final = Serving(member, handlers, self)
         self._member = member
         self._control = control_end
@@ -67,7 +74,7 @@ class Mailbox:
         self._running, self._started = "", 0
         self._took: dict[str, int] = {}
         """Nanoseconds that each handler took the last time."""
-        self._said_hello = False
+        self._lock = lock
         self._writing = False
 
     # What the serving core asks for.
@@ -91,6 +98,9 @@ class Mailbox:
         """Log a handler's failure and return what its caller is told: the incident's number."""
         number = os.urandom(4).hex()
         self.notice(*incident_notice(invocation, error, number))
+        denied = denials.explain(error)
+        if denied:
+            self.notice(NoticeKind.SANDBOX_DENIED, self._member, invocation.exported.name, denied)
         return HandlerFailed(
             f"{invocation.exported.name} failed inside the enclave; incident {number} in the supervisor's log"
         )
@@ -100,6 +110,10 @@ class Mailbox:
         with contextlib.suppress(LinkLost):
             self._control.send(control.Failed(FailureKind.START_FAILED, f"{text} ({where})" if where else text))
 
+    def enter(self) -> None:
+        """Have this process locked, and tell the supervisor how it is kept."""
+        self._control.send(control.Hello(self._lock()))
+
     # pykka's mailbox.
 
     def empty(self) -> bool:
@@ -108,9 +122,6 @@ class Mailbox:
 
     def get(self) -> Delivery[Any]:
         """Return the next call; pump the link until there is one. Ends the process when the ring falls."""
-        if not self._said_hello:
-            self._said_hello = True
-            self._control.send(control.Hello())
         inbox = self._inbox
         while not inbox:
             self._flush()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import msgspec
 import pykka
 
+from trollbridge.actors.isolation import denials
 from trollbridge.actors.places import place
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.serving import Invocation
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from trollbridge.actors.mailbox import Mailbox
+    from trollbridge.messages.sandbox import Sandbox
 
 
 class Reply(Promise[bytes]):
@@ -57,6 +59,8 @@ class ProcessActor(pykka.Actor):
 
     mailbox: ClassVar[Mailbox | None] = None
     """Set once by the process's entry, before the actor is made."""
+    sandbox: ClassVar[Sandbox | None] = None
+    """What the process may reach once it is locked; None: nothing."""
 
     def __init__(self, **settings: str) -> None:
         """Take the settings of the actor's declaration; without a constructor of its own, an actor takes none."""
@@ -77,10 +81,15 @@ class ProcessActor(pykka.Actor):
         return Promise()
 
     def _start_actor_loop(self) -> None:
+        self.warm_up()
+        self._own_mailbox().enter()
         try:
             self._actor_loop()
         finally:
             self.on_stop()
+
+    def warm_up(self) -> None:
+        """Do once, before the process is locked, whatever imports modules or reads files only when it is first used."""
 
     def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
         if isinstance(message, Invocation):
@@ -89,6 +98,7 @@ class ProcessActor(pykka.Actor):
 
     def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
         """Run one handler; return its result, or the error that its caller is told."""
+        denials.forget()
         try:
             return getattr(self, message.exported.name)(*message.arguments)
         except CallError as error:
@@ -106,7 +116,7 @@ class ProcessActor(pykka.Actor):
         traceback: TracebackType | None,
     ) -> NoReturn:
         """End the process: an actor that failed outside a handler cannot go on."""
-        text = (
+        text = denials.explain(exception_value) or (
             str(exception_value) if isinstance(exception_value, CallError) else (exception_type or Exception).__name__
         )
         self._own_mailbox().give_up(f"{type(self).__name__} failed in on_start or its loop: {text}", place(traceback))

@@ -25,6 +25,10 @@ class RingState(enum.StrEnum):
     DISMANTLED = "dismantled"
 
 
+STANDING: Final = frozenset({RingState.FORMING, RingState.SEALED})
+"""While a ring is whole, or is to become so: whoever is lost now makes it fall."""
+
+
 class RingEvent(enum.StrEnum):
     """What moves a ring on."""
 

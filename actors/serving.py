@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from trollbridge.actors.handler import Exported
+from trollbridge.actors.isolation import secret_memory
 from trollbridge.messages import payloads
 from trollbridge.messages.address import Directory
+from trollbridge.messages.aead import KEY_SIZE
 from trollbridge.messages.control import NoticeKind, SessionTicket
 from trollbridge.messages.envelope import Kind, prologue
 from trollbridge.messages.errors import (
@@ -216,14 +218,23 @@ class Serving:
         try:
             if client is None:
                 raise AuthenticationFailed
-            payload = payloads.decode(client.session.open(envelope))
-            if not isinstance(payload, payloads.RingKeyOffer) or client.role is not Role.UI or self._ring_key:
-                raise Malformed
+            self._ring_key = ring_key = self._offered(client, envelope)
         except ProtocolError as error:
             self._out.notice(NoticeKind.ENVELOPE_REFUSED, envelope.sender, type(error).__name__)
             return
-        self._ring_key = RingKey(payload.key, self._epoch)
-        self._say(client, payloads.encode(payloads.RingKeyAccepted(self._ring_key.fingerprint)))
+        self._say(client, payloads.encode(payloads.RingKeyAccepted(ring_key.fingerprint)))
+
+    def _offered(self, client: _Client, envelope: Envelope) -> RingKey:
+        """Return the ring key that arrived, in secret memory.
+
+        What it travelled in is let go before anything else is made, which then takes the place.
+        """
+        payload = payloads.decode(client.session.open(envelope))
+        if not isinstance(payload, payloads.RingKeyOffer) or client.role is not Role.UI or self._ring_key:
+            raise Malformed
+        key = secret_memory.secret(KEY_SIZE)
+        key.view[:] = payload.key
+        return RingKey(key, self._epoch)
 
     # Calls.
 

@@ -79,6 +79,14 @@ def receive_with(end: socket.socket, size: int, *, flags: int = 0) -> tuple[byte
     return data, descriptors
 
 
+def receive_alone(end: socket.socket, buffer: bytearray, *, flags: int = 0) -> bytes:
+    """Take one packet through `buffer`; descriptors that came with it are closed by the kernel, unseen."""
+    length = end.recv_into(buffer, 0, socket.MSG_TRUNC | flags)  # MSG_TRUNC: the whole length, whatever fitted
+    if length > len(buffer):
+        raise Malformed
+    return bytes(memoryview(buffer)[:length])
+
+
 def cut(end: socket.socket) -> None:
     """Shut both directions down, so that whoever waits on either end wakes up; closing comes later."""
     with contextlib.suppress(OSError):

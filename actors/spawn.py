@@ -20,6 +20,7 @@ from trollbridge.messages.ids import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trollbridge.actors.isolation.interpreter import Interpreter
     from trollbridge.messages.ids import MemberId
 
 PASSED_ON: Final = (
@@ -43,16 +44,22 @@ MINIMAL: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 CONTROL: Final = 3
 """The descriptor at which a child finds its control channel."""
 _ENTRY: Final = (
-    "import sys; sys.modules['typing_extensions'] = None; import msgspec; del sys.modules['typing_extensions']; "
-    "from trollbridge.actors.child import main; main()"
+    "import gc; gc.disable(); import sys; sys.modules['typing_extensions'] = None; "
+    "import msgspec; del sys.modules['typing_extensions']; from trollbridge.actors.child import main; main()"
 )
-"""What a child runs. msgspec does without typing_extensions, which would cost each start 11 ms."""
+"""What a child runs. msgspec does without typing_extensions, which would cost each start 11 ms; the garbage collector,
+for which imports are 8 ms of work and no yield, is enabled once all is loaded (`isolation.lock.settle`)."""
+
+SIGNAL_MEANS: Final = {
+    "SIGSYS": "it made a system call that its Sandbox does not allow; `trollbridge run --learn` names it"
+}
+"""What a person should know of the signal that a process ended by."""
 
 
 class Process:
     """One spawned process: its control channel, and its end once it has come."""
 
-    def __init__(self, member: MemberId, role: Role, incarnation: int) -> None:
+    def __init__(self, member: MemberId, role: Role, incarnation: int, interpreter: Interpreter) -> None:
         """Spawn it; raises `OSError` if the system cannot."""
         self.member: Final = member
         self.role: Final = role
@@ -61,9 +68,9 @@ class Process:
         ui = role is Role.UI
         try:
             self.pid: Final = os.posix_spawn(
-                sys.executable,
+                interpreter.path,
                 [sys.executable, "-I", "-c", _ENTRY, role.value, str(CONTROL)],
-                _environment(os.environ, PASSED_ON if ui else MINIMAL),
+                _environment(os.environ, PASSED_ON if ui else MINIMAL) | interpreter.environment,
                 file_actions=_descriptors(theirs.fileno(), standard=ui),
                 setsid=not ui,
                 setsigmask=(signal.SIGINT,),  # until the UI's code runs: Ctrl-C is for the supervisor before that
@@ -83,6 +90,7 @@ class Process:
             self.channel.close()
             raise
         self._status: int | None = None
+        self.start_evidence: Final = interpreter.execute_only(self.pid)
         self.permit: Final = Permits(role).check
 
     @property

@@ -14,27 +14,33 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors import exits, sockets
+from trollbridge.actors import exits
+from trollbridge.actors.admission import Admission, open_link
 from trollbridge.actors.children import Children
-from trollbridge.actors.formation import Place, caller_place, next_epoch, ring_places
+from trollbridge.actors.formation import Place, boot, next_epoch
 from trollbridge.actors.hangup import Terminal
 from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
+from trollbridge.actors.isolation.interpreter import Interpreter
+from trollbridge.actors.isolation.lock import harden
 from trollbridge.actors.log import Log, to_stderr
-from trollbridge.actors.ring import Ring, RingEvent, RingState
+from trollbridge.actors.postures import Postures
+from trollbridge.actors.ring import STANDING, Ring, RingEvent, RingState
 from trollbridge.actors.signals import Signals
 from trollbridge.actors.sockets import LinkLost
-from trollbridge.actors.spawn import describe, occupy_standard
+from trollbridge.actors.spawn import SIGNAL_MEANS, describe, occupy_standard
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.errors import ProtocolError, UsageError
 from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
+from trollbridge.messages.vault import printable
 
 if TYPE_CHECKING:
     import socket
 
     from trollbridge.actors.app import App, Child
     from trollbridge.actors.spawn import Process
+    from trollbridge.messages.posture import Evidence
 
 GRACE: Final = 2.0
 """Seconds that a process has to end by itself once it is told to."""
@@ -46,39 +52,37 @@ BOOT_LIMIT: Final = 30.0
 class Supervisor:
     """Runs one application."""
 
-    def __init__(self, app: App, log: Log | None = None) -> None:
-        """Take the declaration, and where the log goes (standard error without one)."""
+    def __init__(self, app: App, log: Log | None = None, postures: Postures | None = None) -> None:
+        """Take the declaration, where the log goes (standard error without one), and who judges how all are kept."""
         occupy_standard()
         self._app = app
         self._log = log or Log(to_stderr)
-        self._children: dict[MemberId, tuple[Child, Role]] = {
-            child.member: (child, role) for child, role in app.children
-        }
-        self._places: dict[MemberId, Place] = {}
-        self._ends: dict[MemberId, socket.socket] = {}
+        self._children: dict[MemberId, Child] = {child.member: child for child, _ in app.children}
+        self._admission = Admission(app)
         self._ring = Ring(Epoch(0), frozenset())
         self._ring.state = RingState.DISMANTLED
         self._epoll = select.epoll()
-        self._processes = Children(self._epoll)
+        self._interpreter = Interpreter.prepare()
+        self._processes = Children(self._epoll, self._interpreter)
+        self.postures: Final = Postures(app) if postures is None else postures
         self._restarts = Restarts(app.intensity)
         self._heartbeat = Heartbeat()
         self._terminal = Terminal()
         self._signals = Signals()
         self._released: set[MemberId] = set()
-        self._reason = ""
+        self._reason = self._failure = ""
         self._counts = False
         """Whether the ring's last fall was a failure, which the restart intensity counts."""
         self._ran: Process | None = None
         """The UI whose code has run: when it ends, so does the application."""
-        self._stopping = False
-        self._exit = 0
-        self._failure = ""
+        self._stopping, self._exit = False, 0
         self._form_at: float | None = None
         self._boot_until: float | None = None
         self._path = tuple(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # '' must become the folder
 
     def run(self) -> int:
         """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
+        harden()
         with self._epoll, self._signals:
             self._epoll.register(self._signals.descriptor, select.EPOLLIN)
             self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
@@ -91,6 +95,7 @@ class Supervisor:
                 self._exit = exits.BOOT_FAILED
             finally:
                 self._processes.end_all()
+                self._interpreter.close()
         if self._failure:
             to_stderr(f"trollbridge: {self._failure}\n")
         self._log.line(
@@ -153,19 +158,16 @@ class Supervisor:
             msg = "a ring must be dismantled before the next is formed"
             raise UsageError(msg)
         epoch = next_epoch(self._ring.epoch)
-        self._places = ring_places(self._app)
-        self._ring = Ring(epoch, frozenset({BROKER, *self._places}))
+        admitted = self._admission.form()
+        self._ring = Ring(epoch, frozenset({BROKER, *(place.member for place, _ in admitted)}))
         self._log.line("ring.forming", epoch, member=SUPERVISOR)
         self._boot_until = time.monotonic() + BOOT_LIMIT
         self._released.clear()
         self._start(BROKER, Role.BROKER, None)
-        for member, place in self._places.items():
-            ours, theirs = sockets.pair()
-            sockets.demand_credentials(ours)
-            self._ends[member] = ours
-            process = self._processes.get(member)
+        for place, theirs in admitted:
+            process = self._processes.get(place.member)
             if process is None:
-                self._start(member, place.role, theirs)
+                self._start(place.member, place.role, theirs)
             else:
                 join = control.Join(epoch, place.token, place.tickets, place.granted)
                 self._processes.tell(process, join, theirs.fileno())
@@ -174,37 +176,46 @@ class Supervisor:
     def _start(self, member: MemberId, role: Role, link: socket.socket | None) -> None:
         process = self._processes.start(member, role)
         self._log.line("process.started", self._ring.epoch, **process.identity)
-        child = self._children[member][0] if member in self._children else None
-        boot = control.Boot(
-            member, role.value, str(child.actor) if child else "", child.settings if child else (), self._path
-        )
-        self._processes.tell(process, boot, *(() if link is None else (link.fileno(),)))
+        child = self._children.get(member)
+        descriptors = () if link is None else (link.fileno(),)
+        self._processes.tell(process, boot(member, role, child, self._path, self.postures.learn), *descriptors)
         if link is not None:
             link.close()
 
-    def _hello(self, process: Process) -> None:
-        epoch = self._ring.epoch
-        if process.role is Role.BROKER:
-            for place in self._places.values():
-                self._open_link(place)
+    def _hello(self, process: Process, evidence: tuple[Evidence, ...]) -> None:
+        epoch, place = self._ring.epoch, self._admission.place(process.member)
+        if (place is None and process.role is not Role.BROKER) or not self._kept(process, evidence):
+            return
+        if place is None:
+            for each in self._admission.places:
+                self._open_link(each)
             self._processes.tell(process, control.Join(epoch, bytes(32), (), ()))
             return
-        place = self._places[process.member]
         if process.role is Role.EXTENSION:
             self._open_link(place)
             for ticket in place.tickets:
                 self._processes.tell(MemberId(ticket.enclave), control.Admit(ticket))
         self._processes.tell(process, control.Join(epoch, place.token, place.tickets, place.granted))
 
+    def _kept(self, process: Process, evidence: tuple[Evidence, ...]) -> bool:
+        """Return whether the kernel keeps a process as well as is asked for; without that it gets no secret."""
+        posture = self.postures.take(process, evidence)
+        refusal = self.postures.refusal(posture)
+        self._log.line("process.locked", self._ring.epoch, **process.identity, level=posture.level.value, why=refusal)
+        if not refusal:
+            if process.role is Role.EXTENSION:
+                self._processes.tell(self._app.ui.member, control.Kept(posture))
+            return True
+        process.kill()
+        if process.role is not Role.EXTENSION:
+            self._abort(f"{process.member}: {refusal}", exits.NOT_ISOLATED)
+        return False
+
     def _open_link(self, place: Place) -> None:
-        end = self._ends.pop(place.member)
         process = self._processes.get(place.member)
-        pid = process.pid if process else 0
-        message = control.OpenLink(
-            self._ring.epoch, place.member, place.role, pid, place.token, place.handlers, place.peers
-        )
-        self._processes.tell(BROKER, message, end.fileno())
-        end.close()
+        with self._admission.take_end(place) as end:
+            message = open_link(self._ring.epoch, place, process.pid if process else 0)
+            self._processes.tell(BROKER, message, end.fileno())
 
     def _ready(self, process: Process, message: control.Ready) -> None:
         if message.epoch != self._ring.epoch:
@@ -220,15 +231,14 @@ class Supervisor:
     def _seal(self) -> None:
         self._ring.move(RingEvent.ALL_READY)
         self._boot_until = None
-        self._places = {}
-        records = [control.MemberRecord(SUPERVISOR, "supervisor", os.getpid())]
-        records += [control.MemberRecord(each.member, each.role, each.pid) for each in self._processes]
-        message = control.Seal(tuple(records))
+        self._admission.seal()
+        records = self._processes.records()
         for process in self._processes:
             if process.role is not Role.UI:
-                self._processes.tell(process, message)
+                self._processes.tell(process, control.Seal(records))
         self._log.line("ring.sealed", self._ring.epoch, member=SUPERVISOR, fingerprint=self._ring.fingerprint)
         self._ran = self._processes.get(self._app.ui.member)
+        message = control.Seal(records, self.postures.all())
         self._processes.tell(self._app.ui.member, message)  # enclaves know before the UI can call
         for child in self._app.extensions:
             self._start_extension(child.member)
@@ -237,11 +247,7 @@ class Supervisor:
         if self._ring.state is not RingState.SEALED:
             msg = "an extension starts only once the ring is sealed"
             raise UsageError(msg)
-        self._places[member] = caller_place(self._app, member, Role.EXTENSION)
-        ours, theirs = sockets.pair()
-        sockets.demand_credentials(ours)
-        self._ends[member] = ours
-        self._start(member, Role.EXTENSION, theirs)
+        self._start(member, Role.EXTENSION, self._admission.extension(member))
 
     # What children say.
 
@@ -268,11 +274,10 @@ class Supervisor:
     def _take(self, process: Process, message: control.FromChild) -> None:
         process.permit(message)
         match message:
-            case control.Hello():
-                if process.role is Role.BROKER or process.member in self._places:
-                    self._hello(process)
+            case control.Hello(evidence):
+                self._hello(process, evidence)
             case control.Ready():
-                if self._ring.state in (RingState.FORMING, RingState.SEALED):
+                if self._ring.state in STANDING:
                     self._ready(process, message)
             case control.Failed(kind, text):
                 self._failed(process, kind, text)
@@ -290,17 +295,17 @@ class Supervisor:
         kind, about = notice.kind, notice.about
         self._log.line(kind.value, self._ring.epoch, member=about, why=notice.why, detail=notice.detail)
         offender = self._processes.get(about) if process.role is Role.BROKER else None
-        if offender is not None and kind in (NoticeKind.MEMBER_REMOVED, NoticeKind.LINK_LOST):
+        lost = kind in (NoticeKind.MEMBER_REMOVED, NoticeKind.LINK_LOST) and self._ring.state in STANDING
+        if offender is not None and lost:  # while a ring falls, every member lets go of its link
             self._processes.expect_end(offender, 0.0 if kind is NoticeKind.MEMBER_REMOVED else GRACE)
 
     def _failed(self, process: Process, kind: FailureKind, text: str) -> None:
         self._log.line("process.failed", self._ring.epoch, **process.identity, why=kind.name.lower().replace("_", " "))
         if process.role is Role.EXTENSION:
+            to_stderr(f"trollbridge: {process.member}: {printable(text)}\n")
             process.kill()
             return
-        code = (
-            exits.DECLARATION if kind in (FailureKind.NOT_LOADABLE, FailureKind.BAD_DECLARATION) else exits.BOOT_FAILED
-        )
+        code = exits.DECLARATION if kind in control.WRONG_DECLARATION else exits.BOOT_FAILED
         if self._ring.state is RingState.FORMING and (self._ring.epoch == 1 or kind is FailureKind.NOT_LOADABLE):
             self._abort(f"{process.member}: {text}", code)
 
@@ -319,16 +324,17 @@ class Supervisor:
         if process.role is Role.UI:
             self._terminal.reclaim(process.pid)
         code, name = describe(status)
-        ring_falls = process.role is not Role.EXTENSION and self._ring.state in (RingState.FORMING, RingState.SEALED)
+        ring_falls = process.role is not Role.EXTENSION and self._ring.state in STANDING
         leaves = process is self._ran and code is not None
         expected = not ring_falls or leaves
         self._log.line(
             "process.ended", self._ring.epoch, **process.identity, exit_code=code, signal=name, expected=expected,
+            why=SIGNAL_MEANS.get(name, ""),
             next="the application stops" if leaves else "the ring is dismantled" if ring_falls else "",
         )  # fmt: skip
         cause = f"{process.member} ended ({name or f'exit code {code}'})"
         if process.role is Role.EXTENSION:
-            self._places.pop(process.member, None)
+            self._admission.remove(process.member)
         elif leaves:
             self._stop(code or 0, f"{process.member} has finished")
         elif self._ring.state is RingState.FORMING and self._ring.epoch == 1:
@@ -345,10 +351,7 @@ class Supervisor:
         self._counts = bool(died)
         self._boot_until = None
         self._log.line("ring.dismantling", self._ring.epoch, member=SUPERVISOR, why=reason)
-        for end in self._ends.values():
-            end.close()
-        self._ends.clear()
-        self._places = {}
+        self._admission.close()
         message = control.Dismantle(reason, died)
         for process in self._processes:
             if process.role is Role.EXTENSION:
@@ -388,7 +391,7 @@ class Supervisor:
             return
         self._stopping, self._exit, self._form_at = True, code, None
         self._log.line("application.stopping", self._ring.epoch, member=SUPERVISOR, why=why)
-        if self._ring.state in (RingState.FORMING, RingState.SEALED):
+        if self._ring.state in STANDING:
             self._dismantle(why)
         else:
             for process in self._processes:

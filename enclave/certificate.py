@@ -128,27 +128,30 @@ class Certificate:
 class SecretKey:
     """A transferable secret key as it was made, without an expiry. It shows nothing; the one way out is `binary`."""
 
-    __slots__ = ("_binary", "_decryptors", "_joined")
+    __slots__ = ("_decryptors", "_joined", "_packets")
 
     def __init__(self, binary: bytes) -> None:
-        """Take what `binary` gave; raises `NotOpenPGP`."""
+        """Take what `binary` gave; raises `NotOpenPGP`.
+
+        The bytes are not kept: in its packets Sequoia holds the secrets encrypted, but while it works with them.
+        """
         with strict(NotOpenPGP):
             found = packets.parse(binary)
             if not packets.has_secret(found):
                 raise NotOpenPGP
-            self._binary: Final = binary
+            self._packets: Final = found
             self._decryptors: Final = tuple(_decryptors(found))
         self._joined: tuple[Certificate, pysequoia.Tsk] | None = None
 
     def binary(self) -> bytes:
         """Return the secret key itself, for the sealed record and for nothing else."""
-        return self._binary
+        return b"".join(map(bytes, self._packets))
 
     def under(self, certificate: Certificate) -> pysequoia.Tsk:
         """Return the key with the signatures of `certificate`, which decide what it may do."""
         if self._joined is None or self._joined[0] is not certificate:
-            mine, today = packets.parse(self._binary), packets.parse(certificate.binary())
-            self._joined = (certificate, pysequoia.Tsk.from_packets(packets.rejoined(mine, today)))
+            today = packets.parse(certificate.binary())
+            self._joined = (certificate, pysequoia.Tsk.from_packets(packets.rejoined(self._packets, today)))
         return self._joined[1]
 
     def decryptors(self) -> tuple[pysequoia.PyDecryptor, ...]:

@@ -243,7 +243,7 @@ class Database:
     def rows(self, kind: int | None = None) -> Iterator[Row]:
         """Yield every row, or those of one kind."""
         with _translated():
-            found = self._connection.execute("SELECT * FROM record WHERE ?1 IS NULL OR kind = ?1", (kind,))
+            found = self._connection.execute("SELECT * FROM record WHERE ? IS NULL OR kind = ?", (kind, kind))
             for row in found:
                 yield _typed(row)
 

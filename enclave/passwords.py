@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from trollbridge.actors.isolation import secret_memory
 from trollbridge.enclave.sealing import KEY_SIZE as VAULT_KEY_SIZE
 from trollbridge.enclave.sealing import VaultKey
 from trollbridge.messages import aead, labels, password
@@ -102,11 +103,15 @@ def new_header(verifier: Verifier, floor: PasswordParameters) -> tuple[Header, V
     sizes = (len(verifier.salt), len(verifier.client_key), len(verifier.server_key))
     if sizes != (password.SALT_SIZE, password.KEY_SIZE, password.KEY_SIZE):
         raise password.WeakParameters
-    vault, vault_key = os.urandom(password.VAULT_ID_SIZE), os.urandom(VAULT_KEY_SIZE)
+    vault, vault_key = os.urandom(password.VAULT_ID_SIZE), secret_memory.secret(VAULT_KEY_SIZE)
+    secret_memory.fill_random(vault_key.view)
     stored_key = password.stored_key(verifier.client_key)
     header = Header(vault, PASSWORD_ONLY, verifier.salt, verifier.parameters, stored_key, b"")
     key, associated = _wrapping(header, verifier.client_key)
-    wrapped = aead.seal_once(key, associated, vault_key + verifier.server_key)
+    both = secret_memory.secret(VAULT_KEY_SIZE + password.KEY_SIZE)
+    both.view[:VAULT_KEY_SIZE], both.view[VAULT_KEY_SIZE:] = vault_key.view, verifier.server_key
+    wrapped = aead.seal_once(key, associated, both.view)
+    both.drop()
     return msgspec.structs.replace(header, wrapped=wrapped), VaultKey(vault_key, vault)
 
 
@@ -122,12 +127,17 @@ def unwrap(header: Header, challenge: Challenge, proof: Proof) -> Unwrapped:
     if not hmac.compare_digest(password.stored_key(client_key), header.stored_key):
         raise WrongPassword
     key, associated = _wrapping(header, client_key)
+    both = secret_memory.secret(VAULT_KEY_SIZE + password.KEY_SIZE)
     try:
-        both = aead.open_once(key, associated, header.wrapped)
+        aead.open_once_into(key, associated, header.wrapped, both.view)
     except AuthenticationFailed:
+        both.drop()
         raise VaultCorrupt from None
-    vault_key, server_key = both[:VAULT_KEY_SIZE], both[VAULT_KEY_SIZE:]
-    return Unwrapped(VaultKey(vault_key, header.vault), password.mac(server_key, message))
+    vault_key = secret_memory.secret(VAULT_KEY_SIZE)
+    vault_key.view[:] = both.view[:VAULT_KEY_SIZE]
+    signature = password.mac(bytes(both.view[VAULT_KEY_SIZE:]), message)
+    both.drop()
+    return Unwrapped(VaultKey(vault_key, header.vault), signature)
 
 
 class Challenges:

@@ -26,6 +26,7 @@ from typing import Final, NamedTuple, NoReturn
 from trollbridge.messages import aead, labels
 from trollbridge.messages.codec import Codec, encode
 from trollbridge.messages.errors import AuthenticationFailed, Malformed, UsageError, VaultCorrupt
+from trollbridge.messages.secret import Secret
 
 KEY_SIZE: Final = 32
 SALT_SIZE: Final = 32
@@ -69,19 +70,20 @@ class VaultKey:
 
     __slots__ = ("_key", "vault")
 
-    def __init__(self, key: bytes, vault: bytes) -> None:
-        """Take the 32 bytes and the vault's id."""
-        if len(key) != KEY_SIZE:
+    def __init__(self, key: Secret | bytes, vault: bytes) -> None:
+        """Take the 32 bytes, a `Secret` where its maker has put it, and the vault's id."""
+        secret = Secret.of(key) if isinstance(key, bytes) else key
+        if secret.size != KEY_SIZE:
             msg = "a vault key has 32 bytes"
             raise UsageError(msg)
-        self._key: bytes | None = key
+        self._key: Secret | None = secret
         self.vault: Final = vault
 
     def _derive(self, label: bytes, *context: bytes) -> bytes:
         if self._key is None:
             msg = "this vault key was dropped"
             raise UsageError(msg)
-        return labels.derive(label, self._key, *context)
+        return labels.derive(label, self._key.view, *context)
 
     def _associated(self, kind: int, row_id: bytes, version: int) -> bytes:
         return encode([self.vault, kind, row_id, version])
@@ -127,8 +129,10 @@ class VaultKey:
         return Index(row.version, size, tally)
 
     def drop(self) -> None:
-        """Forget the key."""
-        self._key = None
+        """Wipe the key."""
+        key, self._key = self._key, None
+        if key is not None:
+            key.drop()
 
     def __repr__(self) -> str:
         """Show which vault it is of, nothing else."""

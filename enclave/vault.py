@@ -13,6 +13,7 @@ from trollbridge.actors.handler import handler
 from trollbridge.enclave.access import Access
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
+from trollbridge.messages.sandbox import Sandbox
 from trollbridge.messages.vault import DETACHED, Challenge, Decrypted, KeyInfo, Proof, VaultStatus, Verified, Verifier
 
 DOCUMENT: Final = 64 << 20
@@ -22,7 +23,9 @@ MESSAGE: Final = DOCUMENT * 3 // 2
 
 
 class Vault(EnclaveActor):
-    """Keeps OpenPGP keys in one file, and works with them."""
+    """Keeps OpenPGP keys in one file, and works with them. The file has a folder of its own, which it may write in."""
+
+    sandbox = Sandbox(write=("{path.parent}",))
 
     def __init__(self, path: str) -> None:
         """Take the absolute path of the vault's file."""

@@ -54,6 +54,15 @@ def open_once(key: bytes, associated: bytes, ciphertext: Octets) -> bytes:
         raise AuthenticationFailed from None
 
 
+def open_once_into(key: bytes, associated: bytes, ciphertext: Octets, target: bytearray | memoryview) -> None:
+    """Open what `seal_once` made into a buffer of just its length, without a copy elsewhere; raises as `open_once`."""
+    try:
+        AESGCM(key).decrypt_into(_ZERO, ciphertext, associated, target)
+    except (InvalidTag, ValueError):
+        target[:] = bytes(len(target))
+        raise AuthenticationFailed from None
+
+
 class CounterCipher:
     """One direction of a link: a key and the counter of its next message. It only moves forward."""
 

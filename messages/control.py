@@ -12,6 +12,8 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from trollbridge.messages.codec import Codec
+from trollbridge.messages.posture import Evidence, Posture
+from trollbridge.messages.sandbox import Sandbox
 
 Token = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
@@ -48,6 +50,12 @@ class Boot(_Quiet, frozen=True, tag=1):
     actor: str
     settings: tuple[tuple[str, str], ...]
     path: tuple[str, ...]
+    sandbox: Sandbox | None = None
+    """What the declaration lets it reach; None: what its class says (an extension's class is not asked)."""
+    home: str = ""
+    """What `~` in a sandbox stands for."""
+    learn: str = ""
+    """In learn mode, a folder for the files of enclaves that keep secrets; empty: be locked."""
 
 
 class Join(_Quiet, frozen=True, tag=2):
@@ -78,6 +86,8 @@ class Seal(_Quiet, frozen=True, tag=4):
     """Every member has joined; nobody else can."""
 
     members: tuple[MemberRecord, ...]
+    postures: tuple[Posture, ...] = ()
+    """How each process is kept; for the UI only."""
 
 
 class Admit(_Quiet, frozen=True, tag=5):
@@ -104,6 +114,12 @@ class Stop(_Quiet, frozen=True, tag=8):
     """End the process in good order."""
 
 
+class Kept(_Quiet, frozen=True, tag=9):
+    """To a UI, once the ring is sealed: how an extension is kept that has just started."""
+
+    posture: Posture
+
+
 class FailureKind(enum.IntEnum):
     """Why a child could not do its part of a boot."""
 
@@ -113,8 +129,15 @@ class FailureKind(enum.IntEnum):
     BAD_DECLARATION = 4
 
 
+WRONG_DECLARATION: Final = frozenset({FailureKind.NOT_LOADABLE, FailureKind.BAD_DECLARATION})
+"""What only the application's author can mend."""
+
+
 class Hello(_Quiet, frozen=True, tag=1):
-    """The child's code is loaded and it is ready for its first secret."""
+    """The child is locked and ready for its first secret. An extension says so before any of its own code is loaded."""
+
+    evidence: tuple[Evidence, ...] = ()
+    """How the child finds itself kept; what can be seen from outside, the supervisor looks at itself."""
 
 
 class Ready(_Quiet, frozen=True, tag=2):
@@ -157,6 +180,7 @@ class NoticeKind(enum.StrEnum):
     MEMBER_REMOVED = "member.removed"
     CALL_LATE = "call.late"
     INCIDENT = "handler.failed"
+    SANDBOX_DENIED = "sandbox.denied"
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
@@ -171,7 +195,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """A handler's name, an incident's number, or a place in the code."""
 
 
-ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop
+ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop | Kept
 FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice
 
 TO_CHILD: Final[Codec[ToChild]] = Codec(ToChild)

@@ -269,6 +269,10 @@ class BootFailed(TrollbridgeError):
     """The trust ring could not be formed; nothing was left running."""
 
 
+class NotIsolated(BootFailed):
+    """The kernel isolates a process less well than the application asks for; nothing was left running."""
+
+
 class RingLost(TrollbridgeError):
     """Members kept dying faster than the restart intensity allows; the ring was dismantled for good."""
 

@@ -18,8 +18,11 @@ CONTEXT: Final = b"tb1 context"
 CALL: Final = b"tb1 call"
 
 
-def derive(label: bytes, key: bytes, *context: bytes) -> bytes:
-    """Return 32 bytes derived from `key` (at most 64 bytes) for the purpose `label`, bound to each `context`."""
+def derive(label: bytes, key: bytes | bytearray | memoryview, *context: bytes) -> bytes:
+    """Return 32 bytes derived from `key` for the purpose `label`, bound to each `context`.
+
+    `key` has at most 64 bytes and is used where it lies.
+    """
     state = hashlib.blake2b(digest_size=32, key=key, person=label)
     for part in context:
         state.update(len(part).to_bytes(8, "big"))

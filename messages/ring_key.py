@@ -18,6 +18,7 @@ from trollbridge.messages import aead, labels
 from trollbridge.messages.codec import Codec
 from trollbridge.messages.errors import AuthenticationFailed, Malformed, UsageError
 from trollbridge.messages.padding import padded
+from trollbridge.messages.secret import Secret
 
 if TYPE_CHECKING:
     from trollbridge.messages.ids import Epoch
@@ -46,22 +47,22 @@ class RingKey:
 
     __slots__ = ("_key", "epoch", "fingerprint")
 
-    def __init__(self, key: bytes, epoch: Epoch) -> None:
-        """Take the 32 bytes."""
-        if len(key) != aead.KEY_SIZE:
+    def __init__(self, key: Secret | bytes, epoch: Epoch) -> None:
+        """Take the 32 bytes; a `Secret` lies where its maker has put it."""
+        secret = Secret.of(key) if isinstance(key, bytes) else key
+        if secret.size != aead.KEY_SIZE:
             msg = "a ring key has 32 bytes"
             raise UsageError(msg)
-        self._key: bytes | None = key
+        self._key: Secret | None = secret
         self.epoch: Final = epoch
-        self.fingerprint: Final = labels.derive(labels.RING_FINGERPRINT, key, epoch.to_bytes(8, "big"))[
-            :FINGERPRINT_SIZE
-        ]
+        fingerprint = labels.derive(labels.RING_FINGERPRINT, secret.view, epoch.to_bytes(8, "big"))
+        self.fingerprint: Final = fingerprint[:FINGERPRINT_SIZE]
 
     def _one_time(self, salt: bytes, handler: str, epoch: int) -> tuple[bytes, bytes]:
         if self._key is None:
             raise AuthenticationFailed
         associated = epoch.to_bytes(8, "big") + handler.encode()
-        return labels.derive(labels.RING_REPLY, self._key, salt, associated), associated
+        return labels.derive(labels.RING_REPLY, self._key.view, salt, associated), associated
 
     def seal(self, handler: str, value: bytes) -> Sealed:
         """Seal an encoded result; the padded length is that of a body."""
@@ -86,11 +87,13 @@ class RingKey:
         """Return the key, for the one message to an enclave that it travels in, sealed by that session."""
         if self._key is None:
             raise AuthenticationFailed
-        return self._key
+        return bytes(self._key.view)
 
     def drop(self) -> None:
-        """Forget the key."""
-        self._key = None
+        """Wipe the key."""
+        key, self._key = self._key, None
+        if key is not None:
+            key.drop()
 
     def __repr__(self) -> str:
         """Show the fingerprint only."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.client import Client
     from trollbridge.actors.promise import Promise
     from trollbridge.messages.control import MemberRecord
+    from trollbridge.messages.posture import Posture
     from trollbridge.messages.ring_key import Sealed
 
 _COROUTINE: Final = 0x80
@@ -130,6 +131,10 @@ class Bridge:
     def epoch(self) -> int | None:
         """The epoch of the sealed ring; None while there is none."""
         return self._client.epoch
+
+    def posture(self) -> tuple[Posture, ...]:
+        """How each process of the ring is kept, as it was measured when the ring was sealed; the supervisor's too."""
+        return self._client.postures
 
     def open(self, sealed: Sealed) -> object:
         """Return the result that a `Sealed` value holds; only the core UI can, in the epoch that it was sealed in.

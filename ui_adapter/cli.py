@@ -19,7 +19,8 @@ import click
 from trollbridge.actors import exits
 from trollbridge.actors.app import App
 from trollbridge.actors.log import Log
-from trollbridge.messages.errors import BootFailed, DeclarationError, TrollbridgeError
+from trollbridge.messages.errors import BootFailed, DeclarationError, NotIsolated, TrollbridgeError
+from trollbridge.ui_adapter.attack.command import attack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -32,6 +33,7 @@ EXIT_CODES: Final = (
     (str(exits.UI_CRASHED), "The UI ended by an exception."),
     (str(exits.BOOT_FAILED), "The ring could not be formed; nothing was left running."),
     (str(exits.OUTPUT_CLOSED), "Standard output was closed while something was written to it."),
+    (str(exits.NOT_ISOLATED), "The kernel isolates a process less well than the application asks for."),
     (str(exits.DECLARATION), "The declaration is wrong, or a module cannot be loaded; nothing was left running."),
     ("128+n", "Signal n ended it: 129 closed terminal, 130 Ctrl-C, 143 SIGTERM."),
 )
@@ -112,7 +114,8 @@ def cli() -> None:
 @click.argument("reference", metavar="MODULE:APP")
 @click.option("--log", metavar="FILE", help="Append the log to FILE instead of standard error.")
 @click.option("--quiet", "-q", is_flag=True, help="Write no log to standard error; what fails is still told.")
-def run(reference: str, log: str | None, quiet: bool) -> None:  # noqa: FBT001  # click's way
+@click.option("--learn", is_flag=True, help="Development only: confine nothing, and propose each actor's Sandbox.")
+def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # noqa: FBT001  # click's way
     """Run the application APP of MODULE until its user interface ends.
 
     MODULE is imported from the current folder, or from where Python is installed; APP is an App(...) at its top.
@@ -124,15 +127,20 @@ def run(reference: str, log: str | None, quiet: bool) -> None:  # noqa: FBT001  
 
     The log has one JSON line for each transition: who, what, why, what next.
 
+    With --learn the kernel stops no process; what each one reaches is recorded, and at the end the Sandbox is printed
+    that would have let it. Use it with data that nobody would miss. The vault stays locked, and gets an empty file in a
+    temporary folder instead of its own.
+
     \b
     Signals:
       SIGTERM, SIGINT  stop in order: the UI first, then enclaves and broker; a second SIGINT kills
       SIGHUP           dismantle the ring and form the next under new keys; stop if the terminal was closed
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
+    _demand_linux()
     _import_from_here()
     app = load(reference)
     silent = _nowhere if quiet else _to_stderr
-    sys.exit(_supervise(app, Log(silent if log is None else _append_to(log))))
+    sys.exit((_learn if learn else _supervise)(app, Log(silent if log is None else _append_to(log))))
 
 
 @cli.command(epilog=_EPILOG)
@@ -145,9 +153,39 @@ def demo() -> None:
     """
     from trollbridge.ui_adapter.demo import run as run_demo  # noqa: PLC0415  # `run` need not wait for it
 
+    _demand_linux()
     with _booting():
         code = run_demo()
     sys.exit(code)
+
+
+@cli.command()
+@click.argument("reference", metavar="[MODULE:APP]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object (with MODULE:APP, a list) instead.")
+def doctor(reference: str | None, as_json: bool) -> None:  # noqa: FBT001  # click's way
+    """Tell the truth about this machine: how well the kernel keeps an application's processes, and why not better.
+
+    Starts a small application of its own, as `run` would, looks at each of its processes, and ends it. Then tells what
+    of the machine bears on secrets: Landlock, seccomp, secret memory, swap, core files, the keychain.
+
+    With MODULE:APP nothing is started: tells what each process of APP may reach, with settings and the home folder
+    filled in, how well it must be kept, and what looks too wide. Modules are imported to be asked, extensions' not.
+
+    \b
+    Exit codes:
+      0  enclaves are kept full (with MODULE:APP: nothing looks too wide)
+      1  less than that; the report says what to change
+    """  # noqa: D301  # \b is click's mark for lines that stay as they are
+    from trollbridge.ui_adapter import doctor_command  # noqa: PLC0415  # `run` need not wait for it
+
+    if reference is None:
+        sys.exit(doctor_command.machine(as_json=as_json))
+    _demand_linux()
+    _import_from_here()
+    sys.exit(doctor_command.application(load(reference), as_json=as_json))
+
+
+cli.add_command(attack)
 
 
 def _supervise(app: App, log: Log) -> int:
@@ -155,6 +193,20 @@ def _supervise(app: App, log: Log) -> int:
 
     with _booting():
         return Supervisor(app, log).run()
+
+
+def _demand_linux() -> None:
+    """Raise `NotIsolated` on a system that has none of what keeps processes apart."""
+    if sys.platform != "linux":
+        msg = f"only Linux can isolate the processes of an application, and this is {sys.platform}"
+        raise NotIsolated(msg)
+
+
+def _learn(app: App, log: Log) -> int:
+    from trollbridge.ui_adapter import learn_command  # noqa: PLC0415  # never loaded where it was not asked for
+
+    with _booting():
+        return learn_command.run(app, log)
 
 
 @contextlib.contextmanager
@@ -229,5 +281,5 @@ def _complain(error: TrollbridgeError | OSError) -> int:
     if isinstance(error, OSError):
         return exits.OUTPUT_CLOSED
     if isinstance(error, BootFailed):
-        return exits.BOOT_FAILED
+        return exits.NOT_ISOLATED if isinstance(error, NotIsolated) else exits.BOOT_FAILED
     return exits.DECLARATION if isinstance(error, DeclarationError) else 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.supervisor import Supervisor
 
 LOG: Final = "log.jsonl"
-VAULT: Final = "demo.vault"
+VAULT: Final = "vault/demo.vault"
 GNUPG: Final = "gnupg"
 _LONGEST: Final = 60
 """Characters of a temporary folder's path: the socket of GnuPG's agent lies in there and has 107."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import msgspec
 
+from tests.harness.interpreter import interpreter
 from tests.harness.lone_broker import EPOCH, PATIENCE, LoneBroker, LoneMember, call_header, ring_of_two
 from tests.harness.meddling import meddling
 from tests.harness.puppet import Puppet
@@ -55,6 +56,7 @@ REPOSITORY: Final = str(Path(__file__).resolve().parents[2])
 PROBE: Final = MemberId("probe")
 CONSOLE: Final = MemberId("console")
 NEVER: Final = Microseconds(0)
+PROBES: Final = "tests.harness.probe:Probe"
 GRANTED: Final = ("echo", "mark", "refuse", "secret")
 TOKEN: Final = b"a join token that must not show."
 RIGHT: Final = "the right password: canary-blue"
@@ -270,9 +272,9 @@ def struck_out(broker: LoneBroker, member: LoneMember, offend: Callable[[], obje
 class LoneEnclave:
     """A real enclave process; the test is its supervisor, a broker that does as it pleases, and its only client."""
 
-    def __init__(self, actor: str = "tests.harness.probe:Probe", *path: str) -> None:
-        """Start it, with `path` on its import path, and wait until its code is loaded."""
-        self.process: Final = Process(PROBE, Role.ENCLAVE, 1)
+    def __init__(self, actor: str = PROBES, *path: str) -> None:
+        """Start it, with `path` on its import path, and wait until it is locked."""
+        self.process: Final = Process(PROBE, Role.ENCLAVE, 1, interpreter())
         self.notices: Final[list[control.Notice]] = []
         self._ended = False
         end, theirs = sockets.pair()
@@ -280,8 +282,9 @@ class LoneEnclave:
         self.ticket: Final = control.SessionTicket(CONSOLE, Role.UI.value, PROBE, os.urandom(32), GRANTED)
         self.codes: dict[str, bytes] = {}
         self.callers: dict[str, Caller] = {}
+        settings = (("journal", os.devnull),) if actor == PROBES else ()
         with theirs:
-            self.tell(control.Boot(PROBE, Role.ENCLAVE.value, actor, (), (REPOSITORY, *path)), theirs.fileno())
+            self.tell(control.Boot(PROBE, Role.ENCLAVE.value, actor, settings, (REPOSITORY, *path)), theirs.fileno())
         self.expect(control.Hello)
 
     def join(self) -> Self:

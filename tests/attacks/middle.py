@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar
 
 from tests.conftest import REPOSITORY
+from tests.harness.interpreter import interpreter
 from tests.harness.puppeteer import Backstage, Hand
 from tests.harness.stage import HANDLERS, PROBE, PUPPET
 from trollbridge.actors import sockets
@@ -59,7 +60,7 @@ class Member:
         """Spawn it."""
         self.name: Final = name
         self.role: Final = role
-        self.process: Final = Process(name, role, 1)
+        self.process: Final = Process(name, role, 1, interpreter())
         self.notices: list[control.Notice] = []
         self.endpoint: Endpoint | None = None
         self.record = b""

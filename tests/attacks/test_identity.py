@@ -15,7 +15,7 @@ from tests.attacks.intruder import Honest, LoneEnclave, struck_out, traces
 from tests.conftest import DEADLINE, descendants, outliving
 from tests.harness import acts, proc
 from tests.harness.lone_broker import EPOCH, LoneBroker, call_header
-from tests.harness.puppeteer import Backstage, Puppeteer, perform
+from tests.harness.puppeteer import Backstage, Puppeteer, Told, perform
 from tests.harness.running import Running
 from trollbridge.actors import sockets
 from trollbridge.actors.app import App, Child
@@ -55,6 +55,10 @@ ALLOWED: Final = ("a prefix", "a longer name")
 # Who speaks on a descriptor (I1).
 
 
+PROGRAM: Final = ("/bin/true",)
+"""What an extension declares that the kernel is to let fork: it is kept less well for it."""
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_fork_of_the_user_interface_is_not_heard_on_its_link(depth: int) -> None:
     """I1: a fork, and a fork of the fork, seals a valid record with the very key: refused, logged, and no harm done."""
@@ -69,7 +73,7 @@ def test_a_fork_of_the_user_interface_is_not_heard_on_its_link(depth: int) -> No
 
 def test_forks_that_go_on_speaking_cost_the_member_its_link(tmp_path: Path) -> None:
     """I1: each is counted; the one too many costs the extension its process, and nobody else anything."""
-    with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}) as puppet:
+    with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}, extension_programs=PROGRAM) as puppet:
         extra, known = back.next_hand(), descendants()
         extra.tell(intruder.speak_from_forks, times=MOST_STRIKES + 1)
         puppet.wait_for("member.removed", member="extra")
@@ -82,7 +86,7 @@ def test_forks_that_go_on_speaking_cost_the_member_its_link(tmp_path: Path) -> N
 
 def test_a_fork_is_not_heard_on_the_control_channel(tmp_path: Path) -> None:
     """I1: the supervisor listens to the process that it spawned; a fork's word costs its member the process."""
-    with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}) as puppet:
+    with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}, extension_programs=PROGRAM) as puppet:
         extra, known = back.next_hand(), descendants()
         extra.tell(intruder.speak_from_a_fork, depth=1, channel="control")
         puppet.wait_for("process.refused", member="extra")
@@ -90,6 +94,23 @@ def test_a_fork_is_not_heard_on_the_control_channel(tmp_path: Path) -> None:
         assert outliving(known, DEADLINE) == frozenset()  # the fork, whose parent is gone
         assert puppet.result("probe.echo", b"unmoved") == b"unmoved"
         assert (puppet.epoch, puppet.leave()) == (1, 0)
+
+
+def test_an_extension_that_declares_no_program_cannot_fork(tmp_path: Path) -> None:
+    """I1, K3: the kernel refuses it, so there is nobody to speak; the extension itself is heard as before."""
+    with (
+        Backstage(tmp_path) as back,
+        perform(extensions={"extra": back.path}, extension_grants=("probe.echo",)) as puppet,
+    ):
+        extra, known = back.next_hand(), descendants()
+        for channel in ("link", "control"):
+            with pytest.raises(Told) as told:
+                extra.act(intruder.speak_from_a_fork, depth=1, channel=channel)
+            assert told.value.kind == "PermissionError"
+        assert extra.result("probe.echo", b"it is me") == b"it is me"
+        assert descendants() == known
+        assert puppet.lines("sender.refused") == puppet.lines("process.refused") == []
+        assert puppet.leave() == 0
 
 
 def test_a_program_that_a_member_starts_inherits_no_descriptor() -> None:
@@ -379,9 +400,11 @@ def test_what_proc_shows_of_every_process_holds_no_secret_and_no_descriptor_too_
             assert proc.arguments(pid).split(b"\0")[1:3] == [b"-I", b"-c"]
             environment, descriptors = proc.environment(pid), proc.descriptors(pid)
             assert traces([proc.arguments(pid), environment or b""], canaries) == []
-            if ROOT or member == "puppet":
+            if ROOT:
                 assert sorted(each.split(":")[0] for each in (descriptors or {}).values()) == sorted(kinds)
             else:
                 assert (environment, descriptors) == (None, None)
+        own = puppet.act(acts.descriptors).values()  # by itself, where nobody else may look
+        assert sorted(each.split(":")[0] for each in own) == sorted(wanted["puppet"])
         assert puppet.result("probe.echo", b"seen") == b"seen"
         assert puppet.leave() == 0

@@ -71,7 +71,7 @@ def environment() -> dict[str, str]:
 def start(entry: Entry, python: str, setting: Setting) -> Conversation:
     """Start the contender's driver."""
     return Conversation(
-        [python, str(HERE / entry.driver)],
+        [python, str(HERE / entry.driver), *entry.arguments],
         cpus=processors(setting),
         environment=environment(),
         log=LOGS / f"{entry.name}.txt",

@@ -84,9 +84,14 @@ class Contender(Protocol):
         ...
 
 
+def unrecorded(limit: Limit) -> int:
+    """Say how many calls a measure of latency makes before those that it records."""
+    return max(3, limit.calls // 10)
+
+
 def one_by_one(call: Callable[[], object], limit: Limit) -> list[int]:
     """Time `call` again and again, after a tenth as many unrecorded calls; nanoseconds of each."""
-    for _ in range(max(3, limit.calls // 10)):
+    for _ in range(unrecorded(limit)):
         call()
     samples: list[int] = []
     until = perf_counter_ns() + int(limit.seconds * 1e9)

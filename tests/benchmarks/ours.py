@@ -12,7 +12,7 @@ from trollbridge.actors.app import App, Child
 APP = App(
     ui=Child("tests.benchmarks.ours_console:Console"),
     enclaves=[Child("tests.benchmarks.ours_enclave:Echo")],
-    grants={"console": ["echo.echo", "echo.pid"]},
+    grants={"console": ["echo.echo", "echo.pid", "echo.die"]},
 )
 
 if __name__ == "__main__":

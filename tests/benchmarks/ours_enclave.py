@@ -6,6 +6,7 @@ Imports trollbridge's enclave and actors layers. It keeps nothing and gives back
 from __future__ import annotations
 
 import os
+import signal
 
 from trollbridge.actors.handler import handler
 from trollbridge.enclave.actor import EnclaveActor
@@ -23,3 +24,8 @@ class Echo(EnclaveActor):
     def pid(self) -> int:
         """Name the enclave's process, for the measure that kills it."""
         return os.getpid()
+
+    @handler
+    def die(self) -> None:
+        """End as by `kill -9`: a confined user interface could not send the signal."""
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -100,6 +100,15 @@ def weight_mib(pids: list[int]) -> float | None:
     return total / 1024
 
 
+def processor_nanoseconds(pids: list[int]) -> int:
+    """Sum the processor time of all threads of processes that live, as the scheduler counts it."""
+    total = 0
+    for path in (path for pid in pids for path in (PROC / str(pid) / "task").glob("*/schedstat")):
+        with suppress(OSError):  # it has just ended
+            total += int(path.read_text().split()[0])
+    return total
+
+
 def reap() -> None:
     """Collect every child that has ended."""
     with suppress(ChildProcessError):

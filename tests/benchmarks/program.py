@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks import lock_cost
 from tests.benchmarks.block import FULL, QUICK
+from tests.benchmarks.lock_cost import run_lock_cost
+from tests.benchmarks.lock_report import lock_as_json, show_lock
 from tests.benchmarks.process_tree import adopt_orphans, end_descendants
 from tests.benchmarks.report import as_json, show_run
 from tests.benchmarks.roster import ROSTER
@@ -22,7 +25,11 @@ from tests.benchmarks.schedule import run_benchmark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.benchmarks.lock_cost import LockRun
     from tests.benchmarks.schedule import Run
+
+LOCK = "lock"
+"""What `--only` calls the part that measures what the lock costs."""
 
 
 def parsed(arguments: Sequence[str] | None, names: Sequence[str]) -> argparse.Namespace:
@@ -39,14 +46,17 @@ def stop(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def measured(options: argparse.Namespace) -> Run:
-    """Run the benchmark and leave no process behind."""
+def measured(options: argparse.Namespace) -> tuple[Run | None, LockRun | None]:
+    """Run the two parts of the benchmark, as far as they are wanted, and leave no process behind."""
     chosen = [entry for entry in ROSTER if options.only is None or entry.name in options.only]
     adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        return run_benchmark(chosen, QUICK if options.quick else FULL, tell)
+        lock = None
+        if options.only is None or LOCK in options.only:
+            lock = run_lock_cost(lock_cost.QUICK if options.quick else lock_cost.FULL, tell)
+        return run_benchmark(chosen, QUICK if options.quick else FULL, tell) if chosen else None, lock
     finally:
         end_descendants()
 
@@ -58,12 +68,18 @@ def tell(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show, write; exits with 0 when there are figures, whatever they are, and with 1 when there are none."""
-    options = parsed(arguments, [entry.name for entry in ROSTER])
-    run = measured(options)
-    show_run(run)
+    options = parsed(arguments, [*(entry.name for entry in ROSTER), LOCK])
+    run, lock = measured(options)
+    written: dict[str, object] = {}
+    if run is not None:
+        show_run(run)
+        written |= as_json(run)
+    if lock is not None:
+        show_lock(lock)
+        written[LOCK] = lock_as_json(lock)
     if options.json is not None:
-        options.json.write_text(json.dumps(as_json(run), indent=1, ensure_ascii=False) + "\n")
-    return 0 if run.results.contenders() else 1
+        options.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+    return 0 if any(part is not None and part.results.contenders() for part in (run, lock)) else 1
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def as_json(run: Run) -> dict[str, object]:
         "frameworks": list(FRAMEWORKS),
         "medians": {
             setting.value: {
-                name: {metric.value: run.results.median(setting, name, metric) for metric in Metric}
+                name: {metric.value: run.results.median(setting, name, metric) for metric in HEADS}
                 for name in run.results.contenders()
             }
             for setting in Setting

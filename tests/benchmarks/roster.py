@@ -22,6 +22,8 @@ class Entry:
     """Takes part in every n-th round; the slow ones would otherwise use up the time."""
     block_seconds: float = 3.0
     """How long one block is expected to take, until it has been measured."""
+    arguments: tuple[str, ...] = ()
+    """What the driver is started with."""
 
 
 OURS = "trollbridge"

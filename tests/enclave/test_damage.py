@@ -28,7 +28,8 @@ def vault_key(path: str) -> VaultKey:
     access.create(pw.new_verifier("secret", CHEAP))
     access.keys().generate("Alice <alice@example.org>")
     key = access.keys()._records._key
-    kept = VaultKey(key._key or b"", key.vault)
+    assert key._key is not None
+    kept = VaultKey(bytes(key._key.view), key.vault)
     access.close()
     return kept
 

@@ -7,6 +7,7 @@ Each gets the puppet's `Strings` and plain arguments; what it returns goes back.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -157,10 +158,34 @@ def secrets(strings: Strings, of: int) -> dict[str, Any]:
     membership, join = strings.tap.memberships[of], strings.tap.joins[of]
     key = membership.ring_key
     return {
-        "ring_key": key._key if key is not None else None,
+        "ring_key": bytes(key._key.view) if key is not None and key._key is not None else None,
         "join_token": join.token,
         "tickets": [each.token for each in join.tickets],
     }
+
+
+def descriptors(_strings: Strings) -> dict[str, str]:
+    """Return what each descriptor of this process is, by number: only itself may look, unless root does."""
+    folder = "/proc/self/fd"
+    found: dict[str, str] = {}
+    for number in os.listdir(folder):  # noqa: PTH208  # names: the one that lists them is closed by then
+        with contextlib.suppress(FileNotFoundError):
+            found[number] = os.readlink(f"{folder}/{number}")  # noqa: PTH115  # a text, not a path
+    return found
+
+
+def environment(_strings: Strings) -> dict[str, str]:
+    """Return the environment of this process."""
+    return dict(os.environ)
+
+
+def names_of_far_ends(strings: Strings) -> list[bytes]:
+    """Return the names of the far ends of the control channel and of the link: the supervisor's and the broker's."""
+    membership = strings.client._membership
+    if membership is None:
+        raise ConnectionError
+    with socket.socket(fileno=os.dup(CONTROL)) as end:
+        return [end.getpeername(), membership.endpoint.socket.getpeername()]
 
 
 def leave(strings: Strings, code: int) -> None:

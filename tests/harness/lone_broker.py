@@ -12,6 +12,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from tests.harness.interpreter import interpreter
 from trollbridge.actors import sockets
 from trollbridge.actors.endpoint import Endpoint, found_link
 from trollbridge.actors.sockets import LinkLost
@@ -98,7 +99,7 @@ class LoneBroker:
 
     def __init__(self) -> None:
         """Start it and wait until it is there."""
-        self.process: Final = Process(BROKER, Role.BROKER, 1)
+        self.process: Final = Process(BROKER, Role.BROKER, 1, interpreter())
         self.notices: Final[list[control.Notice]] = []
         self._ends: list[socket.socket] = []
         self._ended = False

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import stat
 import sys
 import time
 from pathlib import Path
@@ -17,17 +19,36 @@ from pathlib import Path
 from trollbridge.actors.handler import handler
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
+from trollbridge.messages.sandbox import Sandbox
 
 SECRET = "the word that only the core user interface may read"
+MOST = 1024
+"""Descriptors that are looked at."""
+NULL = "device:[1:3]"
+"""The null device, by its fixed numbers."""
 
 
-def seen(folder: Path) -> list[str]:
-    """Return what the descriptors listed in a `/proc/PID/fd` are, but for the one that lists them."""
+def seen() -> list[str]:
+    """Return each open descriptor of this process and what it is, without /proc, which a locked process cannot read."""
     found: list[str] = []
-    for each in sorted(folder.iterdir(), key=lambda path: int(path.name)):
-        with contextlib.suppress(FileNotFoundError):
-            found.append(f"{each.name} {each.readlink()}")
+    for number in range(MOST):
+        with contextlib.suppress(OSError):
+            found.append(f"{number} {_kind(os.fstat(number))}")
     return found
+
+
+def _kind(status: os.stat_result) -> str:
+    match stat.S_IFMT(status.st_mode):
+        case stat.S_IFSOCK:
+            return f"socket:[{status.st_ino}]"
+        case stat.S_IFIFO:
+            return f"pipe:[{status.st_ino}]"
+        case stat.S_IFCHR:
+            return f"device:[{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}]"
+        case 0:
+            return "anon_inode:"
+        case other:
+            return f"{other:#o}:[{status.st_ino}]"
 
 
 class Unwilling(DeclaredError):
@@ -36,6 +57,8 @@ class Unwilling(DeclaredError):
 
 class Probe(EnclaveActor):
     """Does what tests need."""
+
+    sandbox = Sandbox(write=("{journal}",), network=("unix",))
 
     def __init__(self, journal: str = os.devnull, broken: str = "") -> None:
         """Write to `journal`; raise in `on_start` if `broken`."""
@@ -100,7 +123,7 @@ class Probe(EnclaveActor):
     def die(self, number: int) -> None:
         """End this process by a signal."""
         self._note("die")
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
 
     @handler
     def leave(self, code: int) -> None:
@@ -120,7 +143,7 @@ class Probe(EnclaveActor):
     @handler
     def descriptors(self) -> tuple[str, ...]:
         """Return what each open descriptor of this process is."""
-        return tuple(seen(Path("/proc/self/fd")))
+        return tuple(seen())
 
     @handler
     def environment(self) -> dict[str, str]:

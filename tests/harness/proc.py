@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LISTENING_TCP = "0A"  # <net/tcp_states.h>: TCP_LISTEN
 BOUND_UDP = "07"  # an unconnected UDP socket that has a port
@@ -84,6 +88,9 @@ def kernel_names(inodes: set[int]) -> list[str]:
 def sockets(pid: int) -> set[int] | None:
     """Return the inodes of the sockets of a process."""
     found = descriptors(pid)
-    if found is None:
-        return None
-    return {int(text[len("socket:[") : -1]) for text in found.values() if text.startswith("socket:[")}
+    return None if found is None else sockets_among(found.values())
+
+
+def sockets_among(found: Iterable[str]) -> set[int]:
+    """Return the inodes of the sockets among descriptors that are told as `descriptors` tells them."""
+    return {int(text[len("socket:[") : -1]) for text in found if text.startswith("socket:[")}

@@ -5,18 +5,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness.replacing import replace
 from trollbridge.actors import heartbeat, supervisor
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.intensity import Intensity
+from trollbridge.messages.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PUPPET = "tests.harness.puppet:Puppet"
 PROBE = "tests.harness.probe:Probe"
+JOURNAL = {"journal": os.devnull}
+"""What a probe that keeps no journal is given: its sandbox names the setting."""
 HANDLERS = (
     *("echo", "mark", "secret", "fail", "refuse", "hold", "busy", "die", "leave", "pid"),
     *("modules", "descriptors", "environment"),
@@ -41,6 +45,7 @@ def puppet_app(  # noqa: PLR0913  # each test sets a few of them by name
     broken: str = "",
     extensions: Mapping[str, str] | None = None,
     extension_grants: Sequence[str] = (),
+    extension_programs: Sequence[str] = (),
     restarts: int = 5,
     period: float = 30.0,
     beat: float | None = None,
@@ -48,12 +53,20 @@ def puppet_app(  # noqa: PLR0913  # each test sets a few of them by name
 ) -> App:
     """Return a puppet with a probe for each name in `enclaves`, all granted unless `grants` says otherwise.
 
-    `extensions` are puppets too: the name of each, and the path of the socket where it gets its commands. `beat` and
-    `grace`: see `hurry`.
+    `extensions` are puppets too: the name of each, and the path of the socket where it gets its commands. One that may
+    start `extension_programs` is kept less well, and may fork. `beat` and `grace`: see `hurry`.
     """
     hurry(beat, grace)
     names = [f"{enclave}.{handler}" for enclave in enclaves for handler in HANDLERS]
-    others = [Child(PUPPET, name=name, settings={"strings": path}) for name, path in (extensions or {}).items()]
+    Path(journal).touch()  # a sandbox names what exists
+    sandbox, least = (
+        Sandbox(network=("unix",), exec=tuple(extension_programs)),
+        "partial" if extension_programs else None,
+    )
+    others = [
+        Child(PUPPET, name=name, settings={"strings": path}, sandbox=sandbox, least=least)
+        for name, path in (extensions or {}).items()
+    ]
     granted: dict[str | type, Sequence[str]] = {"puppet": names if grants is None else grants}
     granted |= {str(each.member): extension_grants for each in others}
     return App(

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 import pytest
 
-from trollbridge.messages.codec import encode
+from trollbridge.messages.codec import Codec, encode
 from trollbridge.messages.control import (
     FROM_CHILD,
     TO_CHILD,
@@ -19,6 +19,7 @@ from trollbridge.messages.control import (
     FromChild,
     Hello,
     Join,
+    Kept,
     MemberRecord,
     Notice,
     NoticeKind,
@@ -32,22 +33,41 @@ from trollbridge.messages.control import (
     ToChild,
 )
 from trollbridge.messages.errors import Malformed
+from trollbridge.messages.posture import Evidence, Level, Mechanism, Posture, State
+from trollbridge.messages.sandbox import Sandbox
 
 TOKEN: Final = b"t" * 32
 TICKET: Final = SessionTicket("console", "ui", "vault", TOKEN, ("sign",))
+EVIDENCE: Final = (
+    Evidence(Mechanism.SECCOMP, State.IN_FORCE, "Seccomp: 2"),
+    Evidence(Mechanism.LANDLOCK, State.MISSING, "ABI 0", "a newer kernel"),
+)
 TO: Final[tuple[ToChild, ...]] = (
     Boot("vault", "enclave", "a.b:C", (("path", "x"),), ("lib",)),
+    Boot(
+        "vault",
+        "enclave",
+        "a.b:C",
+        (),
+        (),
+        Sandbox(write=("{path}", "~/x"), network=("tcp:443",)),
+        "/nowhere",
+        "/there",
+    ),
     Join(1, TOKEN, (TICKET,), ()),
     Join(1, TOKEN, (TICKET,), ("sign", "list")),
     OpenLink(1, "console", "ui", 42, TOKEN, ("vault.sign",), ("vault",)),
     Seal((MemberRecord("console", "ui", 42),)),
+    Seal((), (Posture("console", "ui", 42, Level.PARTIAL, EVIDENCE),)),
     Admit(TICKET),
     Dismantle("vault ended (SIGKILL)", "vault"),
     Ping(3),
     Stop(),
+    Kept(Posture("extra", "extension", 43, Level.FULL, EVIDENCE)),
 )
 FROM: Final[tuple[FromChild, ...]] = (
     Hello(),
+    Hello(EVIDENCE),
     Ready(1, b"12345678"),
     Failed(FailureKind.JOIN_FAILED, "no"),
     Dismantled(1),
@@ -88,8 +108,8 @@ def test_a_child_cannot_command(message: ToChild) -> None:
 
 def test_tags_are_what_they_were() -> None:
     """A11: the number of a message is part of the protocol."""
-    assert [encode(each)[1] for each in TO] == [1, 2, 2, 3, 4, 5, 6, 7, 8]
-    assert [encode(each)[1] for each in FROM] == [1, 2, 3, 4, 5, 6]
+    assert [encode(each)[1] for each in TO] == [1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 9]
+    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("message", [*TO, *FROM, TICKET], ids=lambda message: type(message).__name__)
@@ -121,6 +141,36 @@ def test_a_join_has_always_four_elements() -> None:
             TO_CHILD.decode(encode(wrong))
 
 
+NONE: Final[list[object]] = []
+WHOLE: Final[tuple[tuple[Codec[ToChild] | Codec[FromChild], list[object]], ...]] = (
+    (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, None, "", ""]),
+    (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, [NONE, NONE, NONE, NONE, False], "/nowhere", ""]),
+    (TO_CHILD, [4, NONE, NONE]),
+    (FROM_CHILD, [1, NONE]),
+)
+
+
+@pytest.mark.parametrize(("codec", "whole"), WHOLE)
+def test_a_default_is_sent_like_every_other_value(
+    codec: Codec[ToChild] | Codec[FromChild], whole: list[object]
+) -> None:
+    """P4: one encoding for each value: what lies on its default stands there all the same, and nothing behind it."""
+    assert encode(codec.decode(encode(whole))) == encode(whole)
+    for wrong in (whole[:-1], [*whole, None], [*whole[:-1], 7]):
+        with pytest.raises(Malformed):
+            codec.decode(encode(wrong))
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_evidence_names_what_is_known(part: int) -> None:
+    """P4: no mechanism and no state that nobody has defined: a level rests on them."""
+    right: list[object] = ["seccomp", "in force", "Seccomp: 2", ""]
+    assert isinstance(FROM_CHILD.decode(encode([1, [right]])), Hello)
+    for wrong in ("", "something else", 1, None):
+        with pytest.raises(Malformed):
+            FROM_CHILD.decode(encode([1, [[*right[:part], wrong, *right[part + 1 :]]]]))
+
+
 @pytest.mark.parametrize("number", [0, 5, -1, 2**32])
 def test_an_unknown_kind_of_failure_is_malformed(number: int) -> None:
     """P4, I3: nobody has to guess what it would mean; the known ones come back as themselves."""
@@ -142,4 +192,5 @@ def test_the_names_of_notices_never_change() -> None:
     assert {each.value for each in NoticeKind} == {
         *("uid.refused", "lease.refused", "record.refused", "envelope.refused", "sender.refused"),
         *("reply.dropped", "join.refused", "link.lost", "member.removed", "handler.failed", "call.late"),
+        "sandbox.denied",
     }

@@ -16,6 +16,7 @@ from trollbridge.messages import aead, labels
 from trollbridge.messages.errors import AuthenticationFailed, Malformed, UsageError
 from trollbridge.messages.ids import Epoch
 from trollbridge.messages.ring_key import SEALED, RingKey, Sealed
+from trollbridge.messages.secret import Secret
 
 VECTORS: Final = json.loads((Path(__file__).parents[1] / "vectors" / "derivations.json").read_text("utf-8"))
 KEY: Final = bytes(range(32))
@@ -106,6 +107,19 @@ def test_a_dropped_key_is_inert_for_whoever_kept_it() -> None:
         with pytest.raises(AuthenticationFailed):
             use()
     assert key._key is None
+
+
+def test_a_key_stays_where_it_was_put_and_is_wiped_there() -> None:
+    """A44, A49: it is used in that place; a copy of it to work with would outlive the key."""
+    place = bytearray(KEY)
+    key = RingKey(Secret(place), EPOCH)
+    assert key._key is not None
+    assert key._key.view is place
+    assert ring_key().open(key.seal("vault.secret", b"value")) == b"value"
+    assert place == KEY
+    key.drop()
+    assert place == bytes(32)
+    key.drop()
 
 
 def test_a_ring_key_is_neither_copied_nor_pickled_nor_shown() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from tests.harness import wire
-from tests.harness.stage import HANDLERS, PROBE
+from tests.harness.stage import HANDLERS, JOURNAL, PROBE
 from trollbridge.actors.app import App, Child
 from trollbridge.messages.errors import HandlerFailed
 from trollbridge.ui_adapter.asyncio_front import AsyncUiActor
@@ -147,6 +147,6 @@ def mixed(*, console: str) -> App:
     """Return an application with two enclaves and one of the consoles of this module."""
     return App(
         ui=Child(f"{__name__}:{console}", name="console"),
-        enclaves=[Child(PROBE, name=name) for name in ENCLAVES],
+        enclaves=[Child(PROBE, name=name, settings=JOURNAL) for name in ENCLAVES],
         grants={"console": [f"{name}.{handler}" for name in ENCLAVES for handler in HANDLERS]},
     )

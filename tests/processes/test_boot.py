@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.harness import acts
+from tests.harness.interpreter import interpreter
 from tests.harness.puppeteer import Backstage, Puppeteer, perform
 from tests.harness.stage import PUPPET, puppet_app
 from trollbridge.actors.exits import BOOT_FAILED
@@ -68,8 +69,11 @@ def test_the_log_tells_a_whole_life_in_order() -> None:
         assert puppet.leave() == 0
         events = [line.event for line in puppet.lines()]
         assert events[:2] == ["application.started", "ring.forming"]
-        assert sorted(events[2:8]) == ["member.joined"] * 3 + ["process.started"] * 3
-        assert events[8] == "ring.sealed"
+        assert sorted(events[2:11]) == ["member.joined"] * 3 + ["process.locked"] * 3 + ["process.started"] * 3
+        assert events[11] == "ring.sealed"
+        for member in ("broker", "probe", "puppet"):
+            life = [line.event for line in puppet.lines() if line.member == member]
+            assert life[:3] == ["process.started", "process.locked", "member.joined"]
         ended = [(line.member, line.exit_code, line.expected) for line in puppet.lines("process.ended")]
         assert ended[0] == ("puppet", 0, True)
         assert set(ended) == {
@@ -127,7 +131,7 @@ def test_without_a_ring_a_bridge_calls_nothing() -> None:
 
 def test_a_seal_without_a_join_does_not_start_the_user_interface() -> None:
     """A13, A32: a child that is told `Seal` before it could join ends; its code has not run."""
-    process = Process(MemberId("puppet"), Role.UI, 1)
+    process = Process(MemberId("puppet"), Role.UI, 1, interpreter())
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with here, there:
         settings = (("canary", CANARY),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import re
 import socket
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import acts, proc
+from tests.harness.probe import NULL
 from tests.harness.puppeteer import Puppeteer, perform
 
 if TYPE_CHECKING:
@@ -22,13 +24,22 @@ ROOT = os.geteuid() == 0
 MEMBERS = ("broker", "probe", "puppet")
 
 
-def reachable(pids: Iterable[int]) -> list[str]:
-    """Return every socket of these processes at which somebody else could reach them."""
+def reachable(sockets: Iterable[int]) -> list[str]:
+    """Return what each socket is, of these inodes, at which somebody else could reach its process."""
     open_to_others = proc.listening()
-    found: list[str] = []
-    for pid in pids:
-        found += [f"{pid}: {open_to_others[inode]}" for inode in proc.sockets(pid) or () if inode in open_to_others]
-    return found
+    return [f"{inode}: {open_to_others[inode]}" for inode in sockets if inode in open_to_others]
+
+
+def mine() -> set[int]:
+    """Return the sockets of the tests' own process."""
+    return proc.sockets(os.getpid()) or set()
+
+
+def told(puppet: Puppeteer) -> dict[str, set[int]]:
+    """Return the sockets of those members that tell themselves which they have."""
+    enclave = [line.split(" ", 1)[1] for line in puppet.result("probe.descriptors")]
+    interface = puppet.act(acts.descriptors).values()
+    return {"probe": proc.sockets_among(enclave), "puppet": proc.sockets_among(interface)}
 
 
 @pytest.mark.parametrize(
@@ -46,28 +57,34 @@ def test_the_scan_for_sockets_finds_one(
 ) -> None:
     """A21: the scan itself: it sees whatever can be reached, and not a connected pair."""
     monkeypatch.chdir(tmp_path)
-    mine = [os.getpid()]
-    before = set(reachable(mine))
+    before = set(reachable(mine()))
     with socket.socket(family, kind) as end:
         end.bind(address)
         if kind == socket.SOCK_STREAM:
             end.listen()
-        assert len(set(reachable(mine)) - before) == 1
+        assert len(set(reachable(mine())) - before) == 1
     here, there = socket.socketpair()
     with here, there:
-        assert set(reachable(mine)) == before
+        assert set(reachable(mine())) == before
 
 
 def test_no_process_of_the_tree_can_be_reached_at_an_address() -> None:
-    """A21: no listening, bound or named socket in any of the four; in none of their new incarnations either."""
+    """A21: no listening, bound or named socket in any of the four; in none of their new incarnations either.
+
+    Root sees the sockets of all four; to their own user the kernel shows none, and two tell of their own.
+    """
     with perform() as puppet:
         for epoch in (1, 2):
             puppet.await_epoch(epoch)
             assert puppet.result("probe.echo", b"hi") == b"hi"
-            pids = [puppet.supervisor, *(puppet.pid(member) for member in MEMBERS)]
-            assert reachable(pids) == []
-            readable = [pid for pid in pids if proc.sockets(pid) is not None]
-            assert len(readable) == (4 if ROOT else 2)
+            pids = {"supervisor": puppet.supervisor, **{member: puppet.pid(member) for member in MEMBERS}}
+            seen = {member: proc.sockets(pid) for member, pid in pids.items()}
+            own = told(puppet)
+            assert all(len(sockets) >= 2 for sockets in own.values())
+            for member, sockets in seen.items():
+                assert (sockets is not None) == ROOT
+                assert reachable(own.get(member, set()) | (sockets or set())) == []
+                assert not ROOT or sockets == own.get(member, sockets)
             puppet.kill("probe")
 
 
@@ -75,9 +92,11 @@ def test_no_process_of_the_tree_can_be_reached_at_an_address() -> None:
 def test_the_names_that_the_kernel_gives_lead_nowhere(kind: int) -> None:
     """A21, I7: a socket that asks for credentials gets an abstract name when it sends; nobody can connect to it."""
     with perform() as puppet:
-        inodes = {inode for pid in (puppet.supervisor, puppet.pid("broker")) for inode in proc.sockets(pid) or ()}
-        names = proc.kernel_names(inodes)
-        assert names
+        names = {name[1:].decode() for name in puppet.act(acts.names_of_far_ends)}
+        assert len(names) == 2
+        for pid in (puppet.supervisor, puppet.pid("broker")):
+            assert bool(names & set(proc.kernel_names(proc.sockets(pid) or set()))) == ROOT
+            names |= set(proc.kernel_names(proc.sockets(pid) or set()))
         for name in names:
             with socket.socket(socket.AF_UNIX, kind) as stranger, pytest.raises(OSError, match=r"refused|wrong type"):
                 stranger.connect(f"\0{name}")
@@ -93,36 +112,39 @@ def test_each_process_has_the_descriptors_that_it_needs_and_no_other() -> None:
     """A40, I9: the control channel, the link, something to wait on; nothing of the supervisor's or another member's."""
     with perform() as puppet:
         own = dict(line.split(" ", 1) for line in puppet.result("probe.descriptors"))
-        assert [own.pop(number) for number in "012"] == ["/dev/null"] * 3
-        listing = [number for number, seen in own.items() if seen.startswith("/proc/")]
-        assert kinds(seen for number, seen in own.items() if number not in listing) == [
-            "anon_inode:",
-            "socket:",
-            "socket:",
-        ]
-        interface = proc.descriptors(puppet.pid("puppet"))
-        assert interface is not None
+        assert [own.pop(number) for number in "012"] == [NULL] * 3
+        assert kinds(own.values()) == ["anon_inode:", "socket:", "socket:"]
+        interface = puppet.act(acts.descriptors)
         assert kinds(interface.values()) == ["pipe:"] * 5 + ["socket:"] * 2
-        broker = proc.descriptors(puppet.pid("broker"))
+        seen = {member: proc.descriptors(puppet.pid(member)) for member in MEMBERS}
+        shared = told(puppet)
         if ROOT:
-            assert broker is not None
-            assert kinds(broker.values()) == ["/dev/null"] * 3 + ["anon_inode:"] + ["socket:"] * 3
+            found = {member: kinds((each or {}).values()) for member, each in seen.items()}
+            assert found == {
+                "broker": ["/dev/null"] * 3 + ["anon_inode:"] + ["socket:"] * 3,
+                "probe": ["/dev/null"] * 3 + ["anon_inode:"] + ["socket:"] * 2,
+                "puppet": ["pipe:"] * 5 + ["socket:"] * 2,
+            }
+            shared["broker"] = proc.sockets(puppet.pid("broker")) or set()
         else:
-            assert broker is None
-        shared = [set(proc.sockets(puppet.pid(member)) or ()) for member in MEMBERS]
-        assert not shared[0] & shared[1]
-        assert not shared[0] & shared[2]
-        assert not shared[1] & shared[2]
+            assert seen == dict.fromkeys(MEMBERS)
+        for one, other in itertools.combinations(shared.values(), 2):
+            assert not one & other
 
 
 def test_nothing_piles_up_over_many_epochs() -> None:
-    """A40, A59: after five rings supervisor and UI hold as many descriptors as after the first."""
+    """A40, A59: after five rings supervisor and UI hold as many descriptors as after the first.
+
+    The supervisor's are root's to see; to its own user they are closed.
+    """
     with perform(restarts=20) as puppet:
         counts: list[list[int]] = []
         for epoch in range(1, 6):
             puppet.await_epoch(epoch)
             assert puppet.result("probe.echo", b"hi") == b"hi"
-            counts.append([len(proc.descriptors(pid) or ()) for pid in (puppet.supervisor, puppet.pid("puppet"))])
+            supervisors = proc.descriptors(puppet.supervisor)
+            assert (supervisors is not None) == ROOT
+            counts.append([len(supervisors or ()), len(puppet.act(acts.descriptors))])
             puppet.kill(("probe", "broker")[epoch % 2])
         puppet.await_epoch(6)
         assert counts == counts[:1] * 5
@@ -136,11 +158,13 @@ def test_the_environment_of_every_child_is_chosen_and_not_inherited() -> None:
             puppet.await_epoch(1)
             inside = puppet.result("probe.environment")
             assert set(inside) <= {"LANG", "LC_ALL", "LC_CTYPE", "TZ"}
-            for member in MEMBERS:
-                seen = proc.environment(puppet.pid(member))
-                assert seen is not None or not ROOT or member != "puppet"
-                assert b"API key" not in (seen or b"")
-                assert b"PYTHON" not in (seen or b"")
+            interface = "".join(f"{name}={value}\n" for name, value in puppet.act(acts.environment).items())
+            assert "PATH=" in interface
+            shown = [proc.environment(puppet.pid(member)) for member in MEMBERS]
+            assert [each is not None for each in shown] == [ROOT] * 3
+            for seen in (interface.encode(), *(each or b"" for each in shown)):
+                assert b"API key" not in seen
+                assert b"PYTHON" not in seen
     finally:
         del os.environ["TROLLBRIDGE_CANARY"]
 
@@ -208,7 +232,7 @@ def test_keys_and_tokens_are_in_memory_and_nowhere_else(tmp_path: Path) -> None:
         places += [content for pid in pids for content in open_files(pid)]
         places += [*files_below(*folders), *files_below(Path("/dev/shm"))]  # noqa: S108  # where POSIX keeps shared memory
         assert traces(places, secrets) == 0
-        assert [proc.core_limit(pid) for pid in pids[1:]] == [("0", "0")] * 3
+        assert [proc.core_limit(pid) for pid in pids] == [("0", "0")] * 4
         puppet.kill("probe")
         puppet.await_epoch(2)
         assert puppet.leave() == 0

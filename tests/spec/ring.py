@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tests.spec.client import Client
+from tests.spec.packing import shaped
 from tests.spec.processes import (
     BOOT,
     HELLO,
@@ -46,13 +47,22 @@ class Ring:
         """Tell broker and enclave that the ring is sealed."""
         members: list[Value] = [["console", "ui", os.getpid()], ["sample", "enclave", self.enclave.pid]]
         for child in (self.broker, self.enclave):
-            child.say(SEAL, members)
+            child.say(SEAL, members, [])
+
+
+def greeted(child: Child) -> None:
+    """Hear that a child has locked itself, and see that what it says of it has the shape that it must have."""
+    [evidence] = child.expect(HELLO)
+    assert isinstance(evidence, list)
+    assert evidence
+    for each in evidence:
+        shaped(each, str, str, str, str)
 
 
 def boot_enclave(enclave: Child, end: socket.socket) -> None:
-    """Give an enclave its first message and its end of a link, and wait until its code is loaded."""
-    enclave.say(BOOT, "sample", "enclave", "spec_enclave:Sample", SETTINGS, [SAMPLE], give=end)
-    assert enclave.expect(HELLO) == []
+    """Give an enclave its first message and its end of a link, and wait until it is locked."""
+    enclave.say(BOOT, "sample", "enclave", "spec_enclave:Sample", SETTINGS, [SAMPLE], None, "", "", give=end)
+    greeted(enclave)
 
 
 def open_link(broker: Child, end: socket.socket, token: bytes, member: tuple[str, str], pid: int) -> None:
@@ -71,8 +81,8 @@ def forming(join: Callable[[Client, bytes], None] = Client.join) -> Generator[tu
         ticket: list[Value] = ["console", "ui", "sample", session_token, list(GRANTED)]
         ours, brokers = pair()
         brokers_other, theirs = pair()
-        broker.say(BOOT, "broker", "broker", "", [], [])
-        assert broker.expect(HELLO) == []
+        broker.say(BOOT, "broker", "broker", "", [], [], None, "", "")
+        greeted(broker)
         boot_enclave(enclave, theirs)
         open_link(broker, brokers, link_token, ("console", "ui"), os.getpid())
         open_link(broker, brokers_other, enclave_token, ("sample", "enclave"), enclave.pid)

@@ -10,7 +10,6 @@ from tests.spec.processes import (
     BOOT,
     DISMANTLE,
     DISMANTLED,
-    HELLO,
     JOIN,
     OPEN_LINK,
     PING,
@@ -23,6 +22,7 @@ from tests.spec.processes import (
     give_credentials,
     pair,
 )
+from tests.spec.ring import greeted
 
 if TYPE_CHECKING:
     from tests.spec.packing import Value
@@ -64,11 +64,12 @@ EXPORTS: Final = {
 def form(broker: Child, console: Child) -> tuple[Enclave, bytes]:
     """Bring both processes and our enclave to the seal; return the enclave and the ring key's fingerprint."""
     console_token, enclave_token, session_token = (os.urandom(32) for _ in range(3))
-    broker.say(BOOT, "broker", "broker", "", [], [])
+    broker.say(BOOT, "broker", "broker", "", [], [], None, "", "")
     consoles_link, consoles_end = pair()
     ours, our_link = pair()
-    console.say(BOOT, "console", "ui", "spec_console:Console", [], [SAMPLE], give=consoles_end)
-    assert (broker.expect(HELLO), console.expect(HELLO)) == ([], [])
+    console.say(BOOT, "console", "ui", "spec_console:Console", [], [SAMPLE], None, "", "", give=consoles_end)
+    greeted(broker)
+    greeted(console)
     names: list[Value] = [f"own.{name}" for name in EXPORTS]
     for end in (consoles_link, our_link):
         give_credentials(end)
@@ -89,7 +90,7 @@ def test_the_shipped_user_interface_calls_an_enclave_made_after_the_specificatio
         enclave, mark = form(broker, console)
         assert console.expect(READY) == [EPOCH, mark]
         for child in (broker, console):
-            child.say(SEAL, [["console", "ui", console.pid], ["own", "enclave", os.getpid()]])
+            child.say(SEAL, [["console", "ui", console.pid], ["own", "enclave", os.getpid()]], [])
         enclave.serve("finish")
         assert console.wait() == 0
         assert enclave.refused == 0

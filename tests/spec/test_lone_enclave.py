@@ -101,7 +101,7 @@ def enclave(*, seal: bool = True) -> Generator[tuple[Child, Hostile]]:
             hostile.found("sample", session_token)
             assert child.expect(READY) == [EPOCH, hostile.fingerprint]
             if seal:
-                child.say(SEAL, [])
+                child.say(SEAL, [], [])
             yield child, hostile
 
 
@@ -160,7 +160,7 @@ def test_nothing_runs_before_the_seal() -> None:
     with enclave(seal=False) as (child, hostile):
         assert hostile.answer(hostile.sealed_call("echo", b"early")) is None
         assert child.expect_notice() == ["envelope.refused", "console", "Malformed", ""]
-        child.say(SEAL, [])
+        child.say(SEAL, [], [])
         child.say(PING, 1)
         assert child.expect(PONG) == [1]
         assert hostile.answer(hostile.sealed_call("echo", b"now")) == b"\x02" + pack(b"now")
@@ -173,7 +173,7 @@ def test_what_waits_on_the_control_channel_comes_before_any_record() -> None:
             hostile.send(hostile.sealed_call("echo", b"at once"))
             for number in range(3):
                 child.say(PING, number)
-            child.say(SEAL, [])
+            child.say(SEAL, [], [])
         reply = hostile.next_envelope(REPLY)
         assert hostile.peers["sample"].session.open(reply) == b"\x02" + pack(b"at once")
         assert [child.expect(PONG) for _ in range(3)] == [[0], [1], [2]]

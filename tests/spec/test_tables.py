@@ -43,6 +43,8 @@ from trollbridge.messages import (
     signature,
 )
 from trollbridge.messages.padding import padded
+from trollbridge.messages.posture import Evidence, Posture
+from trollbridge.messages.sandbox import Sandbox
 
 LIMITS: Final = {
     "LARGEST_RECORD": limits.LARGEST_RECORD,
@@ -75,6 +77,9 @@ SAID: Final = {
     "settings": "[[setting, value], …]",
     "path": "[path, …]",
     "token": "token (32 bytes)",
+    "sandbox": "sandbox or nil",
+    "postures": "[posture, …]",
+    "evidence": "[evidence, …]",
 }
 
 
@@ -153,6 +158,9 @@ def test_the_payloads_are_the_codes() -> None:
         (payloads.Parameter, "name|type|default"),
         (control.SessionTicket, "client|client's role|enclave|token (32 bytes)|[method's name, …]"),
         (control.MemberRecord, "member|role|pid"),
+        (Sandbox, "[read, …]|[write, …]|[exec, …]|[network, …]|threads"),
+        (Posture, "member|role|pid|level|[evidence, …]"),
+        (Evidence, "mechanism|state|what was seen|remedy"),
         (record.PublishedHandler, "method's name|seed (32 bytes)"),
         (ring_key.Sealed, "epoch|handler|salt|ciphertext"),
         (payloads.Fault, "code|name|text"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness.probe import Probe
-from tests.harness.stage import PROBE, PUPPET, hurry
+from tests.harness.stage import JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.intensity import Intensity
 from trollbridge.messages.errors import NoSuchKey
@@ -90,7 +90,7 @@ def ending(*, way: str, enclaves: int = 1, restarts: int = 5) -> App:
     names = ["probe", "second"][:enclaves]
     return App(
         ui=Child(f"{__name__}:Ending", name="console", settings={"way": way}),
-        enclaves=[Child(PROBE, name=name) for name in names],
+        enclaves=[Child(PROBE, name=name, settings=JOURNAL) for name in names],
         grants={"console": [f"{name}.refuse" for name in names]},
         intensity=Intensity(restarts),
     )
@@ -109,7 +109,7 @@ def declared(  # noqa: PLR0913  # each test sets one of them by name
     hurry(None, grace)
     return App(
         ui=Child(ui, name="console", settings=ui_settings),
-        enclaves=[Child(enclave, name="probe", settings=settings)],
+        enclaves=[Child(enclave, name="probe", settings={**JOURNAL, **(settings or {})})],
         grants={"console": [f"probe.{granted}"]},
     )
 
@@ -117,9 +117,9 @@ def declared(  # noqa: PLR0913  # each test sets one of them by name
 class Once(Probe):
     """An enclave that starts once."""
 
-    def __init__(self, folder: str = "") -> None:
-        """Make `folder`, which must not be there."""
-        super().__init__()
+    def __init__(self, journal: str, folder: str) -> None:
+        """Make `folder`, which must not be there: this runs before the lock."""
+        super().__init__(journal)
         Path(folder).mkdir()
 
 
@@ -127,6 +127,6 @@ def once(*, folder: str, restarts: int) -> App:
     """Return a puppet's application whose enclave starts only once."""
     return App(
         ui=Child(PUPPET, name="puppet"),
-        enclaves=[Child(f"{__name__}:Once", name="probe", settings={"folder": folder})],
+        enclaves=[Child(f"{__name__}:Once", name="probe", settings={**JOURNAL, "folder": folder})],
         intensity=Intensity(restarts),
     )

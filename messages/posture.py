@@ -1,0 +1,101 @@
+"""Posture: the hardening of one process that is truly in force, measured and not configured, and what it amounts to.
+
+May import: `msgspec`. Invariant: the level follows from the evidence by one rule, `level_of`; nobody sets it.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Level(enum.StrEnum):
+    """How well the kernel keeps a process, in one word."""
+
+    FULL = "full"
+    """Every mechanism that the level needs is in force."""
+    PARTIAL = "partial"
+    """Landlock or seccomp is in force, and something else is missing."""
+    PROCESS_ONLY = "process-only"
+    """An address space of its own, and no more."""
+
+    @property
+    def rank(self) -> int:
+        """A number that grows with the level."""
+        return (Level.PROCESS_ONLY, Level.PARTIAL, Level.FULL).index(self)
+
+
+class Mechanism(enum.StrEnum):
+    """One thing that can stand between a process and the rest of the machine."""
+
+    EXECUTE_ONLY = "execute-only start"
+    NON_DUMPABLE = "non-dumpable"
+    NO_CORE = "no core file"
+    NO_NEW_PRIVILEGES = "no new privileges"
+    NO_CAPABILITIES = "no capabilities"
+    ONE_THREAD = "one thread at the lock"
+    LANDLOCK = "Landlock"
+    SECCOMP = "seccomp"
+    SEALED_IMPORTS = "no imports after the lock"
+    SECRET_MEMORY = "secret memory"  # noqa: S105  # a name, not a password
+
+
+NEEDED: Final = frozenset(Mechanism) - {Mechanism.SEALED_IMPORTS, Mechanism.SECRET_MEMORY}
+"""What `full` needs. The others are reported: the first is for clear errors, the second depends on limits."""
+WALLS: Final = frozenset({Mechanism.LANDLOCK, Mechanism.SECCOMP})
+
+
+class State(enum.StrEnum):
+    """Whether a mechanism is there."""
+
+    IN_FORCE = "in force"
+    WEAKER = "weaker"
+    """In force in a form that stops less; counts as missing for `full`."""
+    MISSING = "missing"
+    NOT_NEEDED = "not needed"
+    """It could not make a difference here; `evidence` says why. Counts as in force."""
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One mechanism as it was found."""
+
+    mechanism: Mechanism
+    state: State
+    evidence: str
+    """What was seen, and where: `Seccomp: 2 in /proc/PID/status`."""
+    remedy: str = ""
+    """If it is weaker or missing: why, and what to change."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it counts as there."""
+        return self.state in (State.IN_FORCE, State.NOT_NEEDED)
+
+
+def level_of(evidence: Iterable[Evidence]) -> Level:
+    """Return what the evidence amounts to. A mechanism without evidence is missing."""
+    holding = {each.mechanism for each in evidence if each.holds}
+    present = {each.mechanism for each in evidence if each.state in (State.IN_FORCE, State.WEAKER)}
+    if holding >= NEEDED:
+        return Level.FULL
+    return Level.PARTIAL if present & WALLS else Level.PROCESS_ONLY
+
+
+class Posture(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """How one process is kept."""
+
+    member: str
+    role: str
+    pid: int
+    level: Level
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def lacking(self) -> tuple[Evidence, ...]:
+        """What keeps it from being `full`."""
+        return tuple(each for each in self.evidence if not each.holds and each.mechanism in NEEDED)

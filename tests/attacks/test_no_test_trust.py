@@ -1,0 +1,149 @@
+"""The shipped build knows no test mode: nothing that a test, a user or an attacker could set makes it trust more.
+
+What our own tests need, they take from outside: a program of their own as the supervisor, filters around a process.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from tests.ui_adapter.commands import run
+from trollbridge.actors.app import App, Child
+from trollbridge.messages.control import Boot
+from trollbridge.ui_adapter.cli import cli
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+SHIPPED: Final = ("messages", "actors", "enclave", "ui_adapter")
+READS_ENVIRONMENT: Final = {
+    "actors/isolation/interpreter.py": "a folder for the copy of the interpreter, where memory files are refused",
+    "actors/spawn.py": "the names in PASSED_ON and MINIMAL, for the children",
+    "ui_adapter/attack/ground.py": "a folder for the attacker's ground",
+    "ui_adapter/attack/launch.py": "a clean environment for the runner of the attacks",
+    "ui_adapter/doctor_keychain.py": "where the session bus is, for the look at the keychain",
+    "ui_adapter/screen.py": "whether to colour",
+}
+"""Every file that reads the environment, and what for: none decides on trust."""
+OPTIONS: Final = {
+    "run": ["reference", "log", "quiet", "learn", "help"],
+    "demo": ["help"],
+    "doctor": ["reference", "as_json", "help"],
+    "attack": ["reference", "positions", "prefixes", "as_json", "only_list", "help"],
+}
+"""Every option of the command. `--learn` confines nothing, and says so; it changes nothing about the ring."""
+TEMPTING: Final = {
+    **dict.fromkeys(("TROLLBRIDGE_TEST", "TROLLBRIDGE_DEBUG", "TROLLBRIDGE_INSECURE", "TROLLBRIDGE_LEAST"), "1"),
+    **dict.fromkeys(("TESTING", "DEBUG", "CI", "PYTEST_CURRENT_TEST", "PYTHONOPTIMIZE"), "1"),
+    **dict.fromkeys(("TROLLBRIDGE_RING_KEY", "TROLLBRIDGE_TOKEN", "RING_KEY"), "00" * 32),
+}
+
+
+def reads_environment(path: Path) -> bool:
+    """Return whether a file asks for the environment in any of Python's ways."""
+    names = {"environ", "environb", "getenv", "getenvb"}
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in names)
+        or (isinstance(node, ast.ImportFrom) and any(each.name in names for each in node.names))
+        for node in ast.walk(tree)
+    )
+
+
+def test_the_search_finds_each_way_to_ask(tmp_path: Path) -> None:
+    """R10: the search itself."""
+    for number, text in enumerate(
+        ("import os\nos.environ['A']", "import os\nos.getenv('A')", "from os import environb")
+    ):
+        path = tmp_path / f"{number}.py"
+        path.write_text(text, encoding="utf-8")
+        assert reads_environment(path)
+    (tmp_path / "none.py").write_text("import os\nos.getpid()", encoding="utf-8")
+    assert not reads_environment(tmp_path / "none.py")
+
+
+def test_no_variable_decides_on_trust() -> None:
+    """A51, R10: the files that read the environment are these, each for its reason."""
+    found = {
+        str(path.relative_to(REPOSITORY))
+        for folder in SHIPPED
+        for path in REPOSITORY.joinpath(folder).rglob("*.py")
+        if reads_environment(path)
+    }
+    assert found == set(READS_ENVIRONMENT)
+
+
+def test_no_option_and_no_argument_is_for_tests() -> None:
+    """A51, R10: the command's options, the declaration's arguments and the first message's fields are these."""
+    assert {
+        name: [each.name for each in command.params] + ["help"] for name, command in cli.commands.items()
+    } == OPTIONS
+    assert list(inspect.signature(App).parameters) == ["ui", "enclaves", "extensions", "grants", "intensity", "least"]
+    assert list(inspect.signature(Child).parameters) == ["actor", "name", "settings", "sandbox", "least"]
+    fields = [each.name for each in msgspec.structs.fields(Boot)]
+    assert fields == ["member", "role", "actor", "settings", "path", "sandbox", "home", "learn"]
+
+
+def test_no_shipped_file_speaks_of_tests() -> None:
+    """A51: no branch asks who runs it."""
+    words = re.compile(r"pytest|unittest|hypothesis|sys\.gettrace|TESTING|test_mode|insecure", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(REPOSITORY)}:{number}: {match[0]}"
+        for folder in SHIPPED
+        for path in REPOSITORY.joinpath(folder).rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for match in words.finditer(line)
+    ]
+    assert found == []
+
+
+def test_tempting_variables_change_nothing(tmp_path: Path) -> None:
+    """A51, R10: with all of them set, enclave and broker are kept in full, and each ring has a key of its own."""
+    (tmp_path / "inn.py").write_text(APPLICATION, encoding="utf-8")
+    fingerprints: set[str] = set()
+    for more in ({}, TEMPTING, TEMPTING):
+        ended = run("run", "inn:app", folder=tmp_path, more=more)
+        levels = json.loads(ended.output)
+        assert (ended.code, levels["keeper"], levels["broker"]) == (0, "full", "full")
+        fingerprints |= {line.fingerprint for line in ended.log if line.event == "ring.sealed"}
+    assert len(fingerprints) == 3
+
+
+APPLICATION: Final = '''
+"""Shows the level of each process."""
+import json
+
+from trollbridge.actors import App
+from trollbridge.actors.handler import handler
+from trollbridge.enclave import EnclaveActor
+from trollbridge.ui_adapter.bridge import UiActor
+
+
+class Keeper(EnclaveActor):
+    @handler
+    def ping(self) -> bool:
+        return True
+
+
+class Show(UiActor):
+    def main(self, bridge):
+        print(json.dumps({each.member: each.level for each in bridge.posture()}))
+
+
+app = App(ui=Show, enclaves=[Keeper])
+'''
+
+
+@pytest.mark.parametrize("word", ["least=''", "least='none'", "least='FULL'", "least=None", "least=0"])
+def test_no_level_but_the_three_can_be_asked_for(word: str, tmp_path: Path) -> None:
+    """A12: a typing error never means less."""
+    text = APPLICATION.replace("enclaves=[Keeper]", f"enclaves=[Keeper], {word}")
+    (tmp_path / "inn.py").write_text(text, encoding="utf-8")
+    ended = run("run", "-q", "inn:app", folder=tmp_path)
+    assert (ended.code, ended.output, len(ended.said)) == (78, "", 1)
