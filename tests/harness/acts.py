@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.harness.replacing import replace
@@ -172,6 +173,11 @@ def descriptors(_strings: Strings) -> dict[str, str]:
         with contextlib.suppress(FileNotFoundError):
             found[number] = os.readlink(f"{folder}/{number}")  # noqa: PTH115  # a text, not a path
     return found
+
+
+def memory_map(_strings: Strings) -> str:
+    """Return where everything lies in this process."""
+    return Path("/proc/self/maps").read_text(encoding="utf-8")
 
 
 def environment(_strings: Strings) -> dict[str, str]:

@@ -45,6 +45,14 @@ def environment(pid: int) -> bytes | None:
         return None
 
 
+def memory_map(pid: int) -> str | None:
+    """Return where everything lies in a process."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+    except PermissionError:
+        return None
+
+
 def core_limit(pid: int) -> tuple[str, str]:
     """Return the soft and the hard limit of a process for core files."""
     for line in Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines():
