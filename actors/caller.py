@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 STOP_LIMIT: Final = 2.0
 """Seconds that each pykka actor of this process has to stop in, once the UI's work is done."""
+_LONGEST: Final = 500
+"""Characters of an extension's last words."""
 LINGER: Final = 1
 """Milliseconds after which calls that nobody waits for are sent, however few they are."""
 
@@ -205,16 +207,25 @@ def run(
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    code = _work(work, minder.client, boot.member)
+    code = _work(work, minder.client, lambda text: _tell(boot, channel, text))
     pykka.ActorRegistry.stop_all(timeout=STOP_LIMIT)  # their threads would keep the process
     return code if _flush() else code or exits.OUTPUT_CLOSED
 
 
-def _work(work: CallerActor, client: Client, member: str) -> int:
+def _tell(boot: control.Boot, channel: Control, text: str) -> None:
+    """Tell a person why the caller's own code ended; an extension, which has no terminal, by the supervisor."""
+    if boot.role == Role.UI:
+        to_stderr(f"trollbridge: {boot.member}{text}\n")
+        return
+    with contextlib.suppress(LinkLost):
+        channel.send(control.Failed(FailureKind.WORK_FAILED, text.removeprefix(": ").removeprefix(" ")[:_LONGEST]))
+
+
+def _work(work: CallerActor, client: Client, tell: Callable[[str], None]) -> int:
     try:
         return work.run(client) or 0
     except TrollbridgeError as error:
-        to_stderr(f"trollbridge: {member}: {error}\n")
+        tell(f": {error}")
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -222,7 +233,7 @@ def _work(work: CallerActor, client: Client, member: str) -> int:
         return exits.OUTPUT_CLOSED
     except Exception as error:  # noqa: BLE001  # a person reads one line, not a traceback
         why = denials.explain(error) or f"{type(error).__name__}: {error}"
-        to_stderr(f"trollbridge: {member} failed: {why} (at {place(error.__traceback__)})\n")
+        tell(f" failed: {why} (at {place(error.__traceback__)})")
         return exits.UI_CRASHED
 
 

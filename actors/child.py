@@ -28,7 +28,7 @@ from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError, TrollbridgeError
 from trollbridge.messages.ids import MemberId, Role, member_id
-from trollbridge.messages.sandbox import NOTHING
+from trollbridge.messages.sandbox import NOTHING, checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,9 @@ def _settle_in(role: Role) -> None:
 
 # The actor's code.
 
+_HARMLESS: Final = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
+"""What an import fails by and whose text is about the code; that of any other exception could hold a secret."""
+
 
 def _extend_path(path: tuple[str, ...]) -> None:
     """Add the application's folders to where modules are looked for: nothing shadows the standard library."""
@@ -81,7 +84,8 @@ def load(reference: str, path: tuple[str, ...]) -> type:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        why = denials.explain(error) or f"{type(error).__name__}: {error}"
+        told = f"{type(error).__name__}: {error}" if isinstance(error, _HARMLESS) else type(error).__name__
+        why = denials.explain(error) or f"{told} at {place(error.__traceback__)}"
         text = f"{reference} cannot be loaded: {why}"
         raise ActorNotLoadable(text.splitlines()[0][:500]) from None
     if not isinstance(found, type):
@@ -118,8 +122,12 @@ def _own_code(reference: str, path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _sandbox(boot: control.Boot, actor: type | None) -> Sandbox | None:
-    declared = boot.sandbox or getattr(actor, "sandbox", None)
-    return None if declared is None else declared.resolved(dict(boot.settings), boot.home)
+    declared = boot.sandbox or checked(getattr(actor, "sandbox", None), boot.actor)
+    if declared is None:
+        return None
+    if any(path.startswith("~/") for path in (*declared.read, *declared.write)):
+        os.environ["HOME"] = boot.home  # whoever declares paths beneath it means to find them there
+    return declared.resolved(dict(boot.settings), boot.home)
 
 
 def _confine(
@@ -163,7 +171,13 @@ def _run_enclave(channel: Control, boot: control.Boot, link: socket.socket) -> i
         return _confine(boot, Role.ENCLAVE, sandbox)
 
     ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter)
-    actor.start(**dict(boot.settings))
+    try:
+        actor.start(**dict(boot.settings))
+    except AttributeError as error:
+        if not place(error.__traceback__).startswith("pykka."):
+            raise
+        msg = f"{boot.actor}: its __init__ must call super().__init__()"
+        raise DeclarationError(msg) from None
     return 0
 
 
@@ -171,12 +185,13 @@ def _run_ui(channel: Control, boot: control.Boot, link: socket.socket) -> int:
     from trollbridge.actors.caller import caller_class, run  # noqa: PLC0415
 
     readable = (*folders(), *_own_code(boot.actor, boot.path))
+    rehearse()
+    # What the declaration says binds from the first line of its code on; what the class says, once it can be read.
+    bound = None if boot.sandbox is None else _confine(boot, Role.UI, _sandbox(boot, None), readable)
     actor = caller_class(load(boot.actor, boot.path), boot.actor)
-    sandbox = _sandbox(boot, actor)
 
     def enter() -> None:
-        rehearse()
-        channel.send(control.Hello(_confine(boot, Role.UI, sandbox, readable)))
+        channel.send(control.Hello(bound or _confine(boot, Role.UI, _sandbox(boot, actor), readable)))
 
     return run(actor, boot, channel, link, enter)
 

@@ -20,7 +20,7 @@ from trollbridge.messages.ids import SUPERVISOR
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.isolation.interpreter import Interpreter
+    from trollbridge.actors.isolation.interpreter import Interpreters
     from trollbridge.messages import control
     from trollbridge.messages.ids import MemberId, Role
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class Children:
     """Every process of one application."""
 
-    def __init__(self, epoll: select.epoll, interpreter: Interpreter) -> None:
+    def __init__(self, epoll: select.epoll, interpreters: Interpreters) -> None:
         """Take what the supervisor's loop waits on, and what the children run."""
         self._epoll = epoll
-        self._interpreter = interpreter
+        self._interpreters = interpreters
         self._by_member: dict[MemberId, Process] = {}
         self._by_fd: dict[int, Process] = {}
         self._incarnations: dict[MemberId, int] = {}
@@ -61,7 +61,7 @@ class Children:
     def start(self, member: MemberId, role: Role) -> Process:
         """Spawn a process for a member that has none; raises `OSError` if the system cannot."""
         number = self._incarnations[member] = self._incarnations.get(member, 0) + 1
-        process = Process(member, role, number, self._interpreter)
+        process = Process(member, role, number, self._interpreters.of(role))
         self._by_member[member] = process
         for descriptor in (process.pidfd, process.channel.fileno()):
             self._by_fd[descriptor] = process

@@ -62,14 +62,14 @@ def caller_place(app: App, client: MemberId, role: Role) -> Place:
 
 
 def ring_places(app: App) -> dict[MemberId, Place]:
-    """Return the places of the UI and the enclaves in a new ring; extensions come once it is sealed."""
+    """Return the places of the enclaves and, after them, the UI in a new ring; extensions come once it is sealed."""
     ui = caller_place(app, app.ui.member, Role.UI)
-    places = {ui.member: ui}
+    places: dict[MemberId, Place] = {}
     for enclave in app.enclaves:
         own = tuple(each for each in ui.tickets if each.enclave == enclave.member)
         token, granted = os.urandom(TOKEN_SIZE), _granted(app, enclave.member)
         places[enclave.member] = Place(enclave.member, Role.ENCLAVE, token, own, (), granted)
-    return places
+    return {**places, ui.member: ui}
 
 
 def boot(member: MemberId, role: Role, child: Child | None, path: tuple[str, ...], learn: str = "") -> Boot:

@@ -1,7 +1,8 @@
 """The supervisor's log: one typed JSON line for each transition. Operators read it, tests assert on it.
 
 May import: `msgspec`, the standard library. Invariant: no field is free-form: names, numbers and fixed sentences, so
-that nothing a user or a message said can slip in.
+that nothing a user or a message said can slip in; the one exception is what a sandbox has refused (`sandbox.denied`),
+whose path, program or port must be told to be declared.
 """
 
 from __future__ import annotations

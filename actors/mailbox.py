@@ -100,7 +100,9 @@ class Mailbox:
         self.notice(*incident_notice(invocation, error, number))
         denied = denials.explain(error)
         if denied:
-            self.notice(NoticeKind.SANDBOX_DENIED, self._member, invocation.exported.name, denied)
+            self.notice(
+                NoticeKind.SANDBOX_DENIED, self._member, invocation.exported.name, f"{denied} (incident {number})"
+            )
         return HandlerFailed(
             f"{invocation.exported.name} failed inside the enclave; incident {number} in the supervisor's log"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.isolation import lock, outside
+from trollbridge.actors.isolation import interpreter, lock, outside
 from trollbridge.messages.ids import SUPERVISOR, Role
 from trollbridge.messages.posture import Evidence, Level, Mechanism, Posture, State
 
@@ -32,7 +32,7 @@ class Postures:
 
     def take(self, process: Process, reported: tuple[Evidence, ...]) -> Posture:
         """Look at a process that says it is locked; return its posture."""
-        evidence = outside.look(process.pid, (process.start_evidence, *reported))
+        evidence = outside.look(process.pid, process.start_evidence, reported)
         posture = outside.posture(process.member, process.role.value, process.pid, evidence)
         self._of[process.member] = posture
         return posture
@@ -58,5 +58,9 @@ def _remedy(evidence: Evidence) -> str:
 def _own() -> Posture:
     reason = "the supervisor starts the others, and they would inherit it"
     inherited = (Mechanism.NO_NEW_PRIVILEGES, Mechanism.NO_CAPABILITIES, Mechanism.LANDLOCK, Mechanism.SECCOMP)
-    evidence = (*lock.standing(), *(Evidence(each, State.MISSING, "not laid on", reason) for each in inherited))
+    evidence = (
+        interpreter.of_this_process(),
+        *lock.standing(),
+        *(Evidence(each, State.MISSING, "not laid on", reason) for each in inherited),
+    )
     return Posture(SUPERVISOR, "supervisor", os.getpid(), Level.PROCESS_ONLY, evidence)

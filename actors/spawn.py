@@ -50,11 +50,6 @@ _ENTRY: Final = (
 """What a child runs. msgspec does without typing_extensions, which would cost each start 11 ms; the garbage collector,
 for which imports are 8 ms of work and no yield, is enabled once all is loaded (`isolation.lock.settle`)."""
 
-SIGNAL_MEANS: Final = {
-    "SIGSYS": "it made a system call that its Sandbox does not allow; `trollbridge run --learn` names it"
-}
-"""What a person should know of the signal that a process ended by."""
-
 
 class Process:
     """One spawned process: its control channel, and its end once it has come."""
@@ -162,13 +157,3 @@ def occupy_standard() -> None:
 
 def _environment(of: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     return {name: of[name] for name in names if name in of}
-
-
-def describe(status: int) -> tuple[int | None, str]:
-    """Return (exit code, signal name) of an exit status: one of them is there."""
-    if status >= 0:
-        return status, ""
-    try:
-        return None, signal.Signals(-status).name
-    except ValueError:
-        return None, f"signal {-status}"

@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Final
 from trollbridge.actors import exits
 from trollbridge.actors.admission import Admission, open_link
 from trollbridge.actors.children import Children
+from trollbridge.actors.ends import end_of
 from trollbridge.actors.formation import Place, boot, next_epoch
 from trollbridge.actors.hangup import Terminal
 from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
-from trollbridge.actors.isolation.interpreter import Interpreter
+from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.isolation.lock import harden
 from trollbridge.actors.log import Log, to_stderr
 from trollbridge.actors.postures import Postures
 from trollbridge.actors.ring import STANDING, Ring, RingEvent, RingState
 from trollbridge.actors.signals import Signals
 from trollbridge.actors.sockets import LinkLost
-from trollbridge.actors.spawn import SIGNAL_MEANS, describe, occupy_standard
+from trollbridge.actors.spawn import occupy_standard
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.errors import ProtocolError, UsageError
@@ -54,6 +55,7 @@ class Supervisor:
 
     def __init__(self, app: App, log: Log | None = None, postures: Postures | None = None) -> None:
         """Take the declaration, where the log goes (standard error without one), and who judges how all are kept."""
+        harden()
         occupy_standard()
         self._app = app
         self._log = log or Log(to_stderr)
@@ -62,8 +64,8 @@ class Supervisor:
         self._ring = Ring(Epoch(0), frozenset())
         self._ring.state = RingState.DISMANTLED
         self._epoll = select.epoll()
-        self._interpreter = Interpreter.prepare()
-        self._processes = Children(self._epoll, self._interpreter)
+        self._interpreters = Interpreters.prepare()
+        self._processes = Children(self._epoll, self._interpreters)
         self.postures: Final = Postures(app) if postures is None else postures
         self._restarts = Restarts(app.intensity)
         self._heartbeat = Heartbeat()
@@ -82,7 +84,6 @@ class Supervisor:
 
     def run(self) -> int:
         """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
-        harden()
         with self._epoll, self._signals:
             self._epoll.register(self._signals.descriptor, select.EPOLLIN)
             self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
@@ -95,7 +96,7 @@ class Supervisor:
                 self._exit = exits.BOOT_FAILED
             finally:
                 self._processes.end_all()
-                self._interpreter.close()
+                self._interpreters.close()
         if self._failure:
             to_stderr(f"trollbridge: {self._failure}\n")
         self._log.line(
@@ -299,11 +300,13 @@ class Supervisor:
         if offender is not None and lost:  # while a ring falls, every member lets go of its link
             self._processes.expect_end(offender, 0.0 if kind is NoticeKind.MEMBER_REMOVED else GRACE)
 
-    def _failed(self, process: Process, kind: FailureKind, text: str) -> None:
+    def _failed(self, process: Process, kind: FailureKind, said: str) -> None:
+        text = printable(said)
         self._log.line("process.failed", self._ring.epoch, **process.identity, why=kind.name.lower().replace("_", " "))
         if process.role is Role.EXTENSION:
-            to_stderr(f"trollbridge: {process.member}: {printable(text)}\n")
-            process.kill()
+            to_stderr(f"trollbridge: {process.member}: {text}\n")
+            if kind is not FailureKind.WORK_FAILED:  # else it ends by itself
+                process.kill()
             return
         code = exits.DECLARATION if kind in control.WRONG_DECLARATION else exits.BOOT_FAILED
         if self._ring.state is RingState.FORMING and (self._ring.epoch == 1 or kind is FailureKind.NOT_LOADABLE):
@@ -323,23 +326,16 @@ class Supervisor:
         self._heartbeat.forget(process.pid)
         if process.role is Role.UI:
             self._terminal.reclaim(process.pid)
-        code, name = describe(status)
-        ring_falls = process.role is not Role.EXTENSION and self._ring.state in STANDING
-        leaves = process is self._ran and code is not None
-        expected = not ring_falls or leaves
-        self._log.line(
-            "process.ended", self._ring.epoch, **process.identity, exit_code=code, signal=name, expected=expected,
-            why=SIGNAL_MEANS.get(name, ""),
-            next="the application stops" if leaves else "the ring is dismantled" if ring_falls else "",
-        )  # fmt: skip
-        cause = f"{process.member} ended ({name or f'exit code {code}'})"
+        end = end_of(process.role, status, standing=self._ring.state in STANDING, ran=process is self._ran)
+        self._log.line("process.ended", self._ring.epoch, **process.identity, **end.fields)
+        cause = f"{process.member} ended ({end.how})"
         if process.role is Role.EXTENSION:
             self._admission.remove(process.member)
-        elif leaves:
-            self._stop(code or 0, f"{process.member} has finished")
+        elif end.leaves:
+            self._stop(end.code or 0, f"{process.member} has finished")
         elif self._ring.state is RingState.FORMING and self._ring.epoch == 1:
             self._abort(f"{cause} before the ring was sealed")
-        elif ring_falls:
+        elif end.ring_falls:
             self._dismantle(cause, process.member)
         self._reaped()
 

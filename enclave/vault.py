@@ -25,7 +25,7 @@ MESSAGE: Final = DOCUMENT * 3 // 2
 class Vault(EnclaveActor):
     """Keeps OpenPGP keys in one file, and works with them. The file has a folder of its own, which it may write in."""
 
-    sandbox = Sandbox(write=("{path.parent}",))
+    sandbox = Sandbox(write=("{path.parent}/",))
 
     def __init__(self, path: str) -> None:
         """Take the absolute path of the vault's file."""

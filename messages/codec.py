@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
-from trollbridge.messages.errors import Malformed
+from trollbridge.messages.errors import DeclarationError, Malformed
 
 if TYPE_CHECKING:
     from trollbridge.messages.aead import Octets
@@ -42,7 +42,7 @@ class Codec(Generic[T]):
         try:
             value: T = self._decode(data)
             again = encode(value)
-        except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, TypeError):
+        except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, TypeError, DeclarationError):
             raise Malformed from None
         if again != data:
             raise Malformed

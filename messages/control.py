@@ -121,12 +121,13 @@ class Kept(_Quiet, frozen=True, tag=9):
 
 
 class FailureKind(enum.IntEnum):
-    """Why a child could not do its part of a boot."""
+    """Why a child could not do its part of a boot; the last, what an extension's own code ended by."""
 
     NOT_LOADABLE = 1
     START_FAILED = 2
     JOIN_FAILED = 3
     BAD_DECLARATION = 4
+    WORK_FAILED = 5
 
 
 WRONG_DECLARATION: Final = frozenset({FailureKind.NOT_LOADABLE, FailureKind.BAD_DECLARATION})
@@ -184,7 +185,7 @@ class NoticeKind(enum.StrEnum):
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
-    """Something for the log. No field can hold what a user or a member wrote."""
+    """Something for the log. No field holds what a user or a member wrote, but for the path in a `SANDBOX_DENIED`."""
 
     kind: NoticeKind
     about: str

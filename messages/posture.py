@@ -1,6 +1,6 @@
 """Posture: the hardening of one process that is truly in force, measured and not configured, and what it amounts to.
 
-May import: `msgspec`. Invariant: the level follows from the evidence by one rule, `level_of`; nobody sets it.
+May import: `msgspec`, our ids. Invariant: the level follows from the evidence by one rule, `level_of`; nobody sets it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from trollbridge.messages.ids import Role
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 class Level(enum.StrEnum):
@@ -48,6 +50,8 @@ class Mechanism(enum.StrEnum):
 NEEDED: Final = frozenset(Mechanism) - {Mechanism.SEALED_IMPORTS, Mechanism.SECRET_MEMORY}
 """What `full` needs. The others are reported: the first is for clear errors, the second depends on limits."""
 WALLS: Final = frozenset({Mechanism.LANDLOCK, Mechanism.SECCOMP})
+KEPT: Final = (Role.ENCLAVE, Role.BROKER, Role.EXTENSION)
+"""Whom an application asks the kernel to keep. A UI is confined if it declares so; the supervisor starts the others."""
 
 
 class State(enum.StrEnum):
@@ -99,3 +103,24 @@ class Posture(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     def lacking(self) -> tuple[Evidence, ...]:
         """What keeps it from being `full`."""
         return tuple(each for each in self.evidence if not each.holds and each.mechanism in NEEDED)
+
+    def __str__(self) -> str:
+        """Return it in one line: `vault: partial; missing: Landlock; weaker: seccomp`."""
+        found = {each.mechanism: each for each in self.evidence}
+        weaker = [each for each in Mechanism if each in found and found[each].state is State.WEAKER]
+        missing = [each for each in Mechanism if each in NEEDED and (each not in found or not found[each].holds)]
+        words = [("missing", [each for each in missing if each not in weaker]), ("weaker", weaker)]
+        return "; ".join([f"{self.member}: {self.level}", *(f"{word}: {', '.join(of)}" for word, of in words if of)])
+
+    def __repr__(self) -> str:
+        """Return the same, marked as a posture: the evidence is read as `evidence`."""
+        return f"<Posture of {self}>"
+
+
+def lowest(postures: Iterable[Posture], roles: Collection[str] = KEPT) -> Level:
+    """Return how well an application is kept, in one word: the lowest level of its processes of these roles.
+
+    Without any such process: `process-only`, since nothing better was seen.
+    """
+    levels = (each.level for each in postures if each.role in roles)
+    return min(levels, key=lambda each: each.rank, default=Level.PROCESS_ONLY)

@@ -59,10 +59,11 @@ class RingKey:
         self.fingerprint: Final = fingerprint[:FINGERPRINT_SIZE]
 
     def _one_time(self, salt: bytes, handler: str, epoch: int) -> tuple[bytes, bytes]:
-        if self._key is None:
+        key = self._key
+        if key is None:
             raise AuthenticationFailed
         associated = epoch.to_bytes(8, "big") + handler.encode()
-        return labels.derive(labels.RING_REPLY, self._key.view, salt, associated), associated
+        return labels.derive(labels.RING_REPLY, key.view, salt, associated), associated
 
     def seal(self, handler: str, value: bytes) -> Sealed:
         """Seal an encoded result; the padded length is that of a body."""

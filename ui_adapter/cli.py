@@ -10,20 +10,21 @@ import contextlib
 import os
 import signal
 import sys
-import traceback
-from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
+import msgspec
 
 from trollbridge.actors import exits
-from trollbridge.actors.app import App
-from trollbridge.actors.log import Log
+from trollbridge.actors.log import Line, Log
 from trollbridge.messages.errors import BootFailed, DeclarationError, NotIsolated, TrollbridgeError
 from trollbridge.ui_adapter.attack.command import attack
+from trollbridge.ui_adapter.loading import demand_linux, import_from_here, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from trollbridge.actors.app import App
 
 EXIT_CODES: Final = (
     ("0", "The UI ended well. A UI that returns another code ends the application with that code."),
@@ -42,46 +43,6 @@ _EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<7}{meaning}" for cod
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-class NotRunnable(DeclarationError):
-    """What was named is not an application that can be run."""
-
-
-def load(reference: str) -> App:
-    """Import `module:name` and return the `App` that it is; raises `NotRunnable` with the cause in one line."""
-    module, colon, name = reference.partition(":")
-    if not colon or not module or not name:
-        msg = f"{reference!r} does not name an application; write module:app"
-        raise NotRunnable(msg)
-    try:
-        found: object = import_module(module)
-    except DeclarationError as error:
-        msg = f"{reference}: {error}"
-        raise NotRunnable(msg) from None
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        raise NotRunnable(_why(module, error)) from None
-    for part in name.split("."):
-        if not hasattr(found, part):
-            msg = f"{reference}: the module {module} has no {name}"
-            raise NotRunnable(msg)
-        found = getattr(found, part)
-    if not isinstance(found, App):
-        msg = f"{reference} is a {type(found).__name__}, not an App"
-        raise NotRunnable(msg)
-    return found
-
-
-def _why(module: str, error: BaseException) -> str:
-    """Return one line: what went wrong while the module was imported, and where in the user's own code."""
-    if isinstance(error, ModuleNotFoundError) and error.name in (module, module.partition(".")[0]):
-        return f"there is no module {error.name} here; run the command in the folder that holds it"
-    text = " ".join(str(error).split())[:300]
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen")]
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 and "line " not in text else ""
-    return f"{module} cannot be imported: {type(error).__name__}: {text}".rstrip(": ") + where
-
-
 def _append_to(path: str) -> Callable[[str], object]:
     """Return a function that appends a line to the file, created 0600; raises `click.ClickException`."""
     try:
@@ -92,8 +53,11 @@ def _append_to(path: str) -> Callable[[str], object]:
     return lambda line: os.write(descriptor, line.encode())
 
 
-def _nowhere(_line: str) -> None:
-    """Write no log."""
+def _only_denials(line: str) -> None:
+    """Write no log, but tell what a sandbox has refused: whoever is to declare it must learn of it."""
+    if '"event":"sandbox.denied"' in line:
+        told = msgspec.json.decode(line, type=Line)
+        click.echo(f"trollbridge: {told.member}.{told.why}: {told.detail}", err=True)
 
 
 def _to_stderr(line: str) -> object:
@@ -136,10 +100,10 @@ def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # n
       SIGTERM, SIGINT  stop in order: the UI first, then enclaves and broker; a second SIGINT kills
       SIGHUP           dismantle the ring and form the next under new keys; stop if the terminal was closed
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
-    _demand_linux()
-    _import_from_here()
+    demand_linux()
+    import_from_here()
     app = load(reference)
-    silent = _nowhere if quiet else _to_stderr
+    silent = _only_denials if quiet else _to_stderr
     sys.exit((_learn if learn else _supervise)(app, Log(silent if log is None else _append_to(log))))
 
 
@@ -153,7 +117,7 @@ def demo() -> None:
     """
     from trollbridge.ui_adapter.demo import run as run_demo  # noqa: PLC0415  # `run` need not wait for it
 
-    _demand_linux()
+    demand_linux()
     with _booting():
         code = run_demo()
     sys.exit(code)
@@ -173,15 +137,15 @@ def doctor(reference: str | None, as_json: bool) -> None:  # noqa: FBT001  # cli
 
     \b
     Exit codes:
-      0  enclaves are kept full (with MODULE:APP: nothing looks too wide)
+      0  enclaves are kept full (with MODULE:APP: every declared path is there, and nothing looks too wide)
       1  less than that; the report says what to change
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
     from trollbridge.ui_adapter import doctor_command  # noqa: PLC0415  # `run` need not wait for it
 
     if reference is None:
         sys.exit(doctor_command.machine(as_json=as_json))
-    _demand_linux()
-    _import_from_here()
+    demand_linux()
+    import_from_here()
     sys.exit(doctor_command.application(load(reference), as_json=as_json))
 
 
@@ -193,13 +157,6 @@ def _supervise(app: App, log: Log) -> int:
 
     with _booting():
         return Supervisor(app, log).run()
-
-
-def _demand_linux() -> None:
-    """Raise `NotIsolated` on a system that has none of what keeps processes apart."""
-    if sys.platform != "linux":
-        msg = f"only Linux can isolate the processes of an application, and this is {sys.platform}"
-        raise NotIsolated(msg)
 
 
 def _learn(app: App, log: Log) -> int:
@@ -217,13 +174,6 @@ def _booting() -> Generator[None]:
     except OSError as error:
         msg = f"the system refused what the application needs: {error.strerror or error}"
         raise BootFailed(msg) from None
-
-
-def _import_from_here() -> None:
-    """Put the current folder on the path where the children have it too: behind the standard library."""
-    here = os.getcwd()  # noqa: PTH109  # what the shell calls it, links included
-    packages = next((n for n, each in enumerate(sys.path) if each.endswith("-packages")), len(sys.path))
-    sys.path[packages:packages] = [here]
 
 
 def _open_standard_descriptors() -> None:

@@ -15,8 +15,7 @@ import msgspec
 
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.log import Line, Log
-from trollbridge.messages.ids import Role
-from trollbridge.messages.posture import Evidence, Level, Posture
+from trollbridge.messages.posture import Evidence, Level, Posture, lowest
 from trollbridge.ui_adapter import doctor_keychain, doctor_machine
 from trollbridge.ui_adapter.doctor_machine import Fact
 
@@ -54,7 +53,7 @@ class Report(msgspec.Struct, frozen=True):
     format: int
     platform: str
     level: str
-    """How well the kernel keeps an enclave here."""
+    """How well the kernel keeps the worst of enclave, broker and extension here."""
     failure: str
     """Why no application could be looked at, or nothing."""
     processes: tuple[Kept, ...]
@@ -99,8 +98,7 @@ def examine() -> Report:
     if sys.platform != LINUX:
         return Report(FORMAT, sys.platform, Level.PROCESS_ONLY, ELSEWHERE, (), doctor_machine.elsewhere())
     postures, failure = measure()
-    enclaves = [each.level for each in postures if each.role == Role.ENCLAVE.value]
-    level = min(enclaves, key=lambda each: each.rank, default=Level.PROCESS_ONLY)
+    level = lowest(postures)
     named = f"{platform.system()} {os.uname().release} {os.uname().machine}"
     machine = (*doctor_machine.facts(), doctor_keychain.fact())
     return Report(FORMAT, named, level, failure, tuple(map(_kept, postures)), machine)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trollbridge.ui_adapter.screen import Screen
-
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
 
@@ -24,20 +22,20 @@ def machine(*, as_json: bool) -> int:
     if as_json:
         _json(report)
     else:
-        doctor_report.show(report, Screen(sys.stdout))
+        doctor_report.show(report, sys.stdout)
     return 0 if report.sound else 1
 
 
 def application(app: App, *, as_json: bool) -> int:
-    """Report on what an application declares; return 0 if nothing looks too wide, else 1."""
+    """Report on what an application declares; return 0 if all of it is there and nothing looks too wide, else 1."""
     from trollbridge.ui_adapter import doctor_scopes  # noqa: PLC0415
 
     found = doctor_scopes.scopes(app)
     if as_json:
         _json(found)
     else:
-        doctor_scopes.show(found, Screen(sys.stdout))
-    return 1 if any(each.warnings for each in found) else 0
+        doctor_scopes.show(found, sys.stdout)
+    return 1 if any(each.faults or each.warnings for each in found) else 0
 
 
 def _json(value: object) -> None:

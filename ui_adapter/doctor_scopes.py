@@ -1,24 +1,28 @@
-"""What an application declares that its processes may reach, filled in for this user, and which of it looks too wide.
+"""What an application declares that its processes may reach, filled in for this user, and what is wrong with it.
 
-May import: our actors and messages. Invariant: nothing is started; an actor's class is imported to read its `sandbox`,
-as its own process would import it, and an extension's never is.
+May import: our actors and messages, the doctor's look at paths, our screen and wrapping. Invariant: nothing is started;
+an actor's class is imported to read its `sandbox`, as its own process would import it, and an extension's never is.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import msgspec
 
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import Role
 from trollbridge.messages.sandbox import NOTHING, Sandbox
+from trollbridge.ui_adapter.doctor_paths import code_of, faults, over_code
+from trollbridge.ui_adapter.screen import Screen
+from trollbridge.ui_adapter.wrapping import rows, width, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trollbridge.actors.app import App, Child
-    from trollbridge.ui_adapter.screen import Screen
 
 WIDE: Final = ("/etc", "/usr", "/var", "/home", "/root", "/tmp", "/opt", "/dev", "/run", "/boot", "/lib", "/bin")  # noqa: S108
 """Folders that everybody's things lie in."""
@@ -40,14 +44,18 @@ class Scope(msgspec.Struct, frozen=True):
     network: tuple[str, ...] = ()
     threads: bool = False
     warnings: tuple[str, ...] = ()
+    """What looks too wide, or lets it change the application's own code."""
+    faults: tuple[str, ...] = ()
+    """What is not there, or not for this user."""
 
 
 def scopes(app: App) -> tuple[Scope, ...]:
     """Return the scope of each declared process; raises `DeclarationError` for what cannot be loaded or filled in."""
-    return tuple(_scope(app, child, role) for child, role in app.children)
+    code = code_of(app, sys.path)
+    return tuple(_scope(app, child, role, code) for child, role in app.children)
 
 
-def _scope(app: App, child: Child, role: Role) -> Scope:
+def _scope(app: App, child: Child, role: Role, code: Mapping[str, str]) -> Scope:
     home, declared = os.path.expanduser("~"), _declared(child, role)  # noqa: PTH111  # as the children are told
     try:
         found = (declared or NOTHING).resolved(dict(child.settings), home)
@@ -58,7 +66,8 @@ def _scope(app: App, child: Child, role: Role) -> Scope:
     confined = declared is not None or role is not Role.UI
     return Scope(
         child.member, role.value, least, confined,
-        found.read, found.write, found.exec, found.network, found.threads, warnings(found, home),
+        found.read, found.write, found.exec, found.network, found.threads,
+        (*warnings(found, home), *over_code(found.write, code)), faults(found),
     )  # fmt: skip
 
 
@@ -105,13 +114,21 @@ def _holds(folder: str, path: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def show(found: tuple[Scope, ...], screen: Screen) -> None:
-    """Write the scopes for people."""
+def show(found: tuple[Scope, ...], stream: TextIO) -> None:
+    """Write the scopes for people, as wide as the stream. Raises `OSError`."""
+    screen, columns = Screen(stream), width(stream)
     for each in found:
         screen.heading(f"{each.member}: {each.role}, runs at least {each.least}")
         reaches = [(name, getattr(each, name)) for name in ("read", "write", "exec", "network")]
-        rows = [(name, ", ".join(entries)) for name, entries in reaches if entries]
-        rows += [("threads", "yes")] if each.threads else []
-        screen.table(rows or [("reaches", "nothing" if each.declared else "everything that its user reaches")])
-        for warning in each.warnings:
-            screen.line(f"  {screen.paint('!', 'bad')} {warning}")
+        table = [(name, ", ".join(entries)) for name, entries in reaches if entries]
+        table += [("threads", "yes")] if each.threads else []
+        nothing = [("reaches", "nothing" if each.declared else "everything that its user reaches")]
+        for lines in rows(table or nothing, columns):
+            for line in lines:
+                screen.line(line)
+        for symbol, texts in (("✗", each.faults), ("!", each.warnings)):
+            for text in texts:
+                first, *more = wrapped(text, columns - 4)
+                screen.line(f"  {screen.paint(symbol, 'bad')} {first}")
+                for line in more:
+                    screen.line(f"    {line}")

@@ -1,7 +1,8 @@
 """`trollbridge run --learn`: runs an application with a recorder in the place of the lock, and proposes sandboxes.
 
 May import: our actors and messages, `learn_proposal`, `learn_report`. Invariants: this is the only place that makes a
-`Recorder`, and the command line is the only way here; it is said loudly before the first process starts.
+`Recorder`, and the command line is the only way here; it is said loudly before the first process starts; code of the
+application is imported here only once all of it has run, and an extension's never.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
+from trollbridge.actors.child import load
 from trollbridge.actors.isolation.libraries import folders
 from trollbridge.actors.learning import Recorder
 from trollbridge.actors.log import to_stderr
 from trollbridge.actors.supervisor import Supervisor
+from trollbridge.messages.errors import ActorNotLoadable, DeclarationError
 from trollbridge.messages.ids import Role
+from trollbridge.messages.sandbox import NOTHING, checked
 from trollbridge.ui_adapter.learn_proposal import Member, Proposal, propose
-from trollbridge.ui_adapter.learn_report import BANNER, OVER, lines
+from trollbridge.ui_adapter.learn_report import BANNER, HEAD, OVER, lines
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App, Child
     from trollbridge.actors.log import Log
+    from trollbridge.messages.sandbox import Sandbox
 
 
 def run(app: App, log: Log) -> int:
@@ -32,6 +37,7 @@ def run(app: App, log: Log) -> int:
         code = Supervisor(app, log, recorder).run()
         recorder.close()
     if recorder.told:
+        sys.stdout.write(f"\n{HEAD}\n")
         for child, role in app.children:
             proposal = _proposal(recorder, child, role)
             sys.stdout.write("\n".join(["", *filter(None, lines(child, role, proposal)), ""]))
@@ -47,7 +53,20 @@ def _proposal(recorder: Recorder, child: Child, role: Role) -> Proposal | None:
     libraries = tuple(each for each in folders() if each not in _application())
     own = _own_code(child.actor.module) if role is Role.EXTENSION else ()
     home = os.path.expanduser("~")  # noqa: PTH111  # as the children are told
-    return propose(Member(role, dict(child.settings), home, (*libraries, *own), _application()), told)
+    try:
+        declared = _declared(child, role) or NOTHING
+        declared.resolved(dict(child.settings), home)
+    except (ActorNotLoadable, DeclarationError):  # its own process has said so
+        declared = NOTHING
+    code, application = (*libraries, *own), _application()
+    return propose(Member(role, dict(child.settings), home, code, application, declared), told)
+
+
+def _declared(child: Child, role: Role) -> Sandbox | None:
+    """Return what a member declares, which its class may say; for that, once it has run, its module is imported."""
+    if child.sandbox is not None or role is Role.EXTENSION:
+        return child.sandbox
+    return checked(getattr(load(str(child.actor), tuple(sys.path)), "sandbox", None), str(child.actor))
 
 
 def _application() -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """From what a member did to the `Sandbox` that would have let it, and to what no sandbox can say.
 
 May import: our actors and messages. Invariants: what is proposed is valid, and never the root, a whole home folder or a
-folder that everybody's things lie in; what is left out is left out with a reason, or because the lock allows it anyhow.
+folder that everybody's things lie in; what is declared already stays; what is left out is left out with a reason, or
+because the lock allows it anyhow.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trollbridge.actors.isolation import filters
 from trollbridge.actors.isolation.bpf import Allow, Checked, Kill
+from trollbridge.actors.isolation.never import NEVER
 from trollbridge.actors.isolation.programs import DEVICES, LIBRARIES
 from trollbridge.actors.isolation.told import Act, Told
 from trollbridge.messages.ids import Role
-from trollbridge.messages.sandbox import Sandbox
+from trollbridge.messages.sandbox import NOTHING, Sandbox
 from trollbridge.ui_adapter.doctor_scopes import WIDE
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Member(NamedTuple):
     """Folders of code that an extension may read in any case, and others must have loaded before the lock."""
     search: tuple[str, ...] = ()
     """The application's folders that an import looks through."""
+    declared: Sandbox = NOTHING
+    """What it may reach as it is, in the declaration's own words; it can be resolved."""
 
 
 class Proposal(NamedTuple):
@@ -65,23 +69,34 @@ class _Proposing:
         self._told = [found for each in told if (found := _source(each))]
         self._late: set[str] = set()
         self._remarks: dict[str, None] = {}
-        self._exec = self._programs()
+        self._declared = member.declared
+        resolved = member.declared.resolved(member.settings, member.home)
+        self._may_write = [os.path.realpath(each) for each in resolved.write]
+        self._may_read = [os.path.realpath(each) for each in resolved.read]
+        self._may_execute = {os.path.realpath(each) for each in resolved.exec}
         self._read: set[str] = set()
         self._write: set[str] = set()
+        self._made: set[str] = set()
+        """Which of `_write` are folders."""
 
     def result(self) -> Proposal:
         for each in self._told:
             self._file(each)
-        write = _outermost(self._write)
-        read = [each for each in _outermost(self._folders(self._read)) if not _inside(each, write)]
+        write = [each for each in _outermost(self._write) if not _inside(each, self._may_write)]
+        readable = (*write, *self._may_write, *self._may_read)
+        read = [each for each in _outermost(self._folders(self._read)) if not _inside(each, readable)]
         threads = self._member.role is Role.ENCLAVE and any(each.act is Act.THREAD and each.own for each in self._told)
-        self._exec = [each for each in self._exec if not self._replaceable(each, write)]
+        writable = (*write, *self._may_write)
+        for declared_program in sorted(self._may_execute):
+            self._replaceable(declared_program, write)
+        programs = [each for each in self._programs() if not self._replaceable(each, writable)]
+        declared = self._declared
         sandbox = Sandbox(
-            read=tuple(map(self._named, read)),
-            write=tuple(map(self._named, write)),
-            exec=tuple(self._exec),
-            network=self._network(),
-            threads=threads,
+            read=(*declared.read, *map(self._named, read)),
+            write=(*declared.write, *map(self._written, write)),
+            exec=(*declared.exec, *(each for each in programs if os.path.realpath(each) not in self._may_execute)),
+            network=(*declared.network, *self._network()),
+            threads=threads or declared.threads,
         )
         self._judge(sandbox)
         return Proposal(sandbox, tuple(self._remarks))
@@ -101,9 +116,9 @@ class _Proposing:
         elif act in (Act.READ, Act.LIST):
             self._reading(each)
         elif act in (Act.WRITE, Act.FOLDER):
-            self._writing(path, path)
+            self._writing(path, path, folder=act is Act.FOLDER)
         elif act in (Act.MAKE, Act.REMOVE):
-            self._writing(os.path.dirname(path), path)  # noqa: PTH120
+            self._writing(os.path.dirname(path), path, folder=True)  # noqa: PTH120
         elif act is Act.MISS and each.own:
             self._remark(f"{path}: it is not there; if the application can do without it, nothing has to be declared")
 
@@ -132,12 +147,15 @@ class _Proposing:
         else:
             self._read.add(path)
 
-    def _writing(self, needed: str, path: str) -> None:
+    def _writing(self, needed: str, path: str, *, folder: bool) -> None:
+        if _inside(needed, self._may_write):
+            return
         if self._shared_folder(needed):
             text = f"{path}: it makes or removes it in {needed}, which is not proposed; give it a folder of its own"
             self._remark(text)
         else:
             self._write.add(needed)
+            self._made |= {needed} if folder else set()
 
     def _folders(self, paths: set[str]) -> set[str]:
         """Put a folder in the place of several of its files."""
@@ -150,6 +168,16 @@ class _Proposing:
 
     def _shared_folder(self, path: str) -> bool:
         return path in ("/", self._home) or path in self._shared or _within(self._home, path)
+
+    def _written(self, path: str) -> str:
+        """Return what to declare for a file or a folder that is written; a folder is made, where it is missing."""
+        if path not in self._made:
+            return self._named(path)
+        entry = f"{self._named(path)}/"
+        if any(_within(each, path) for each in self._search) or _holds_modules(path):
+            risk = "whoever broke into this member could change what runs the next time, unconfined"
+            self._remark(f"write=[{entry!r}] holds code of the application: {risk}; give its data a folder of its own")
+        return entry
 
     def _named(self, path: str) -> str:
         """Return a path as a declaration says it best: by a setting, by the home folder, or as it is."""
@@ -167,7 +195,7 @@ class _Proposing:
     def _programs(self) -> list[str]:
         return sorted({each.subject for each in self._told if each.act is Act.EXECUTE and os.path.isfile(each.subject)})  # noqa: PTH113
 
-    def _replaceable(self, program: str, write: list[str]) -> bool:
+    def _replaceable(self, program: str, write: Iterable[str]) -> bool:
         if _inside(program, write):
             self._remark(f"{program}: it lies where the member writes, so it could be replaced; keep programs apart")
             return True
@@ -181,10 +209,13 @@ class _Proposing:
         )
         for each in sorted(kinds - {"unix", "udp", "tcp"}):
             self._remark(f"a socket of {each}: no Sandbox allows this kind")
-        found: list[str] = [each for each in ("unix", "udp") if each in kinds]
+        declared = self._declared.network
+        found: list[str] = [each for each in ("unix", "udp") if each in kinds and each not in declared]
+        if "tcp" in declared:
+            return tuple(found)
         if "tcp" in kinds and 0 < len(ports) <= MOST_PORTS:
-            return (*found, *ports)
-        if "tcp" in kinds:
+            return (*found, *(each for each in ports if each not in declared))
+        if "tcp" in kinds and (ports or not any(each.startswith("tcp:") for each in declared)):
             why = f"connected to {len(ports)} ports" if ports else "connected nowhere"
             self._remark(f"network=['tcp'] reaches every port, since it {why}; write tcp:PORT for those that it needs")
             found.append("tcp")
@@ -212,7 +243,8 @@ class _Proposing:
             if isinstance(action, Allow) or (isinstance(action, Checked) and not filters.strict(policy)):
                 continue
             end = "ends the process" if isinstance(action, Kill) else "fails"
-            self._remark(f"the call {name}: no Sandbox allows it as it is made; under the lock it {end}")
+            why = NEVER.get(name, "no Sandbox allows it as it is made")
+            self._remark(f"the call {name}: {why}; under the lock it {end}")
 
 
 def _source(each: Told) -> Told | None:
@@ -223,6 +255,13 @@ def _source(each: Told) -> Told | None:
     if each.act is not Act.READ or not name.endswith(".pyc"):
         return None
     return each._replace(subject=f"{os.path.dirname(folder)}/{name.partition('.')[0]}.py")  # noqa: PTH120
+
+
+def _holds_modules(folder: str) -> bool:
+    try:
+        return any(each.endswith(".py") for each in os.listdir(folder))  # noqa: PTH208  # names only
+    except OSError:
+        return False  # it has gone in the meantime
 
 
 def _few(paths: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """What learn mode has found, as lines that can be pasted into a declaration.
 
-May import: our actors and messages, `learn_proposal`. Invariant: what is printed as a `Sandbox(…)` is one that can be
-made; nothing that a member wrote or sent is shown.
+May import: our actors and messages, `learn_proposal`. Invariant: what is printed as a `Sandbox(…)` or a `Child(…)` can
+be evaluated as it stands; nothing that a member wrote or sent is shown, and no value of a setting.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ BANNER: Final = (
     "vault is locked as ever, but is a new and empty one, in a temporary folder.\n"
 )
 OVER: Final = "trollbridge: learn mode is over; nothing of this run was confined. Run it again without --learn.\n"
+HEAD: Final = "# Proposed for each member. It covers only what this run exercised; what is declared already stays."
 LOCKED: Final = "it was locked as ever, on empty files in a temporary folder; its Sandbox comes with it"
 
 
@@ -38,20 +39,29 @@ def declaration(sandbox: Sandbox) -> list[str]:
     return ["Sandbox(", *parts, ")"] if parts else ["Sandbox()"]
 
 
+def _of_child(child: Child, sandbox: Sandbox) -> list[str]:
+    """Return the lines of `Child(…)`, for a member whose class is not asked."""
+    named = child.member != child.actor.name.lower()
+    first, *rest = declaration(sandbox)
+    lines = [f'"{child.actor}",', f'name="{child.member}",' if named else "", f"sandbox={first}", *rest]
+    lines[-1] += ","
+    lines += [f'least="{child.least.value}",'] if child.least is not None else []
+    lines += [f"# settings={{…}} as before: {', '.join(name for name, _ in child.settings)}"] if child.settings else []
+    return ["Child(", *(f"    {each}" for each in lines if each), ")"]
+
+
 def lines(child: Child, role: Role, proposal: Proposal | None) -> Iterator[str]:
     """Yield what is said of one member; without a proposal, that it was locked."""
     yield f"{child.member} ({role.value}, {child.actor})"
     if proposal is None:
         yield f"  {LOCKED}"
         return
-    first, *rest = declaration(proposal.sandbox)
-    if role is Role.EXTENSION:  # its class is not asked
-        yield f'  Child("{child.actor}", sandbox={first}'
-        yield from (f"  {each}" for each in rest)
-        yield "  , …)  # beside what the Child(…) has" if rest else ""
+    if role is Role.EXTENSION or child.sandbox is not None:
+        found = _of_child(child, proposal.sandbox)
     else:
-        yield f"  sandbox = {first}"
-        yield from (f"  {each}" for each in rest)
+        first, *rest = declaration(proposal.sandbox)
+        found = [f"sandbox = {first}", *rest]
+    yield from (f"    {each}" for each in found)  # as deep as in the body of its class
     if proposal.remarks:
         yield "  not proposed, and to be looked at:"
         yield from (f"    - {printable(each)}" for each in proposal.remarks)

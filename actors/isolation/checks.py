@@ -196,10 +196,13 @@ _SET_OWNER: Final = (8, 10, 15)
 _IOCTL_REFUSED: Final = (0x5412, 0x541C, 0x541D, 0x5423, 0x8901, 0x8902)
 """TIOCSTI TIOCLINUX TIOCCONS TIOCSETD FIOSETOWN SIOCSPGRP: they type for the user, or signal others."""
 _PR_SET_DUMPABLE: Final = 4
-_PRCTL_REFUSED: Final = (_PR_SET_DUMPABLE, 0x5961_6D61)
-"""SET_DUMPABLE but to 0, SET_PTRACER: whoever is outside could look in."""
+_PRCTL_REFUSED: Final = (_PR_SET_DUMPABLE, 0x5961_6D61, 1, 36)
+"""SET_DUMPABLE but to 0, SET_PTRACER: whoever is outside could look in. SET_PDEATHSIG, SET_CHILD_SUBREAPER: nothing
+may outlive the application."""
 
-CLONE_PROGRAM: Final = allowed((without(0, _NAMESPACES),))
+_CLONE_PARENT: Final = 0x8000
+"""A child of one's parent, which is the supervisor."""
+CLONE_PROGRAM: Final = allowed((without(0, _NAMESPACES | _CLONE_PARENT),))
 MEMFD_PROGRAM: Final = allowed((Low(1, (_MFD_NOEXEC_SEAL,), _MFD_NOEXEC_SEAL),))
 FCNTL_PROGRAM: Final = Checked((Case(one_of(1, *_SET_OWNER), EPERM),), Allow())
 IOCTL_PROGRAM: Final = Checked((Case(one_of(1, *_IOCTL_REFUSED), EPERM),), Allow())

@@ -26,6 +26,11 @@ _REFUSED: Final[tuple[tuple[Decision, str], ...]] = (
     # Memory that is shared by name, which Landlock does not govern.
     (EPERM, "shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl"),
     (EPERM, "mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr"),
+    # What Landlock does not govern: the modes, owners and times of any file of the user, and watching it change.
+    (EPERM, "chmod fchmodat fchmodat2 chown lchown fchownat utime utimes futimesat utimensat"),
+    (EPERM, "inotify_init inotify_init1 inotify_add_watch"),
+    # Leaving the process group by which all of it is ended.
+    (EPERM, "setsid setpgid"),
     # Large and often broken parts of the kernel, and a second way to make calls, which no filter sees.
     (ENOSYS, "io_uring_setup io_uring_enter io_uring_register io_setup io_submit io_getevents io_pgetevents"),
     (EPERM, "bpf perf_event_open userfaultfd add_key request_key keyctl fanotify_init fanotify_mark lookup_dcookie"),

@@ -77,11 +77,15 @@ _IDENTITY: Final = Group(
         "getrusage getrlimit getrandom exit exit_group"
     ),
 )
+_OWN_SOCKETS: Final = Group(
+    "A pair of sockets whose two ends are its own: how an event loop wakes itself.",
+    (Rule("socketpair", checks.SOCKETPAIR),),
+)
 _COMMON: Final = (_OWN_MEMORY, _WAITING, _DESCRIPTORS, _SIGNALS, _IDENTITY)
 
-_READ: Final = "newfstatat stat lstat fstatfs getdents64 pread64 preadv preadv2 readahead fadvise64 flock msync"
+_READ: Final = "newfstatat stat lstat fstatfs getdents64 pread64 preadv preadv2 readahead fadvise64 msync"
 _WRITE: Final = (
-    "mkdir mkdirat unlink unlinkat rmdir rename renameat ftruncate fsync fdatasync sync_file_range "
+    "flock mkdir mkdirat unlink unlinkat rmdir rename renameat ftruncate fsync fdatasync sync_file_range "
     "pwrite64 pwritev pwritev2"
 )
 
@@ -199,7 +203,7 @@ def _caller(role: Role, pid: int) -> Iterator[Group]:
         pipes = _grant("eventfd eventfd2 timerfd_create timerfd_settime timerfd_gettime")
         yield Group(
             "An event loop and its timers, inside this process.",
-            (Rule("socketpair", checks.SOCKETPAIR), *pipes, *_grant("setitimer getitimer alarm uname sysinfo")),
+            (*pipes, *_grant("setitimer getitimer alarm uname sysinfo")),
         )
     if role is Role.UI:
         own = Rule("setpgid", checks.own_or_zero(0, pid))
@@ -245,6 +249,7 @@ def groups(role: Role, sandbox: Sandbox, pid: int) -> tuple[Group, ...]:
         _memory(role, files=read or write),
         _process(role, sandbox, pid),
         *_COMMON,
+        *(() if role is Role.BROKER else (_OWN_SOCKETS,)),
         *_files(read=read, write=write),
         *_caller(role, pid),
         *_REFUSED,

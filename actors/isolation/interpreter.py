@@ -16,8 +16,9 @@ import fcntl
 import os
 import sys
 import tempfile
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+from trollbridge.messages.ids import Role
 from trollbridge.messages.posture import Evidence, Mechanism, State
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Interpreter:
     """What to give `posix_spawn` for an interpreter, with `sys.executable` as the first argument.
 
     Whoever runs the copy owns it, and could give it the right to be read again where no filter forbids chmod: each
-    start takes that right back, and `execute_only` sees it.
+    start takes that right back, and `execute_only` sees it. So those who could never run the same copy as those who
+    must be kept from them (`Interpreters`).
     """
 
     def __init__(self, descriptor: int, environment: Mapping[str, str], evidence: Evidence) -> None:
@@ -96,6 +98,57 @@ class Interpreter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class Interpreters(NamedTuple):
+    """One copy for the processes whose filter forbids chmod, and one for those that may do what their user may."""
+
+    keepers: Interpreter
+    callers: Interpreter
+
+    @classmethod
+    def prepare(cls) -> Self:
+        """Make both."""
+        return cls(Interpreter.prepare(), Interpreter.prepare())
+
+    def of(self, role: Role) -> Interpreter:
+        """Return what a process of this role runs."""
+        return self.keepers if role in (Role.BROKER, Role.ENCLAVE) else self.callers
+
+    def close(self) -> None:
+        """Let both go."""
+        self.keepers.close()
+        self.callers.close()
+
+
+def runs_from_copy() -> bool:
+    """Return whether this process runs a copy of the interpreter that has no name."""
+    return os.readlink("/proc/self/exe").endswith(" (deleted)")  # noqa: PTH115  # a memfd, or an unnamed file
+
+
+def start_over() -> None:
+    """Execute this very program again from an execute-only copy, unless it runs from one, or as root.
+
+    Returns if no copy can be made. Whoever opened this process's memory before keeps the memory of a program that is
+    no more.
+    """
+    if os.geteuid() == 0 or runs_from_copy():
+        return
+    copy = Interpreter.prepare()
+    if copy.path != sys.executable:
+        os.execve(copy.path, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **copy.environment})  # noqa: S606  # ourselves
+
+
+def of_this_process() -> Evidence:
+    """Return how this very process was started."""
+    if os.geteuid() == 0:
+        return Evidence(Mechanism.EXECUTE_ONLY, State.NOT_NEEDED, _AS_ROOT)
+    if runs_from_copy():
+        return Evidence(
+            Mechanism.EXECUTE_ONLY, State.IN_FORCE, "it runs from a copy without a name that nobody may read"
+        )
+    remedy = "start the application by `trollbridge run`, which starts itself again from a copy"
+    return Evidence(Mechanism.EXECUTE_ONLY, State.MISSING, "it runs from a file that may be read", remedy)
 
 
 def _made(kind: str, size: int) -> Evidence:

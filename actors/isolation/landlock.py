@@ -8,6 +8,7 @@ Source: Documentation/userspace-api/landlock.rst and <linux/landlock.h> of Linux
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import errno
 import os
@@ -158,16 +159,17 @@ def ruleset(sandbox: Sandbox, version: int) -> Ruleset:
 
 
 def prepare(sandbox: Sandbox) -> None:
-    """Make the missing folders of `write`, and check the rest; raises `DeclarationError` naming the entry.
+    """Make the missing folders of `write`, those that end in `/`, and check the rest; raises `DeclarationError`.
 
-    `sandbox` is resolved. A folder that is made is for its owner only; the folder around it must exist.
+    `sandbox` is resolved. A folder that is made is for its owner only, and so are those around it that are made.
     """
     for path in sandbox.read:
-        if not os.path.exists(path):  # noqa: PTH110  # strings throughout, as the declaration has them
-            msg = f"Sandbox(read=[{path!r}]) does not exist, or may not be looked at"
-            raise DeclarationError(msg)
+        _check("read", path)
     for path in sandbox.write:
-        _make(path)
+        if path.endswith("/"):
+            _make(path)
+        else:
+            _check("write", path)
     searched = {os.path.basename(path) for path in sandbox.exec}  # noqa: PTH119
     for path in sandbox.exec:
         programs.program_paths(path)
@@ -178,15 +180,37 @@ def prepare(sandbox: Sandbox) -> None:
         _keep_apart(path, sandbox.write)
 
 
-def _make(path: str) -> None:
+def _check(kind: str, path: str) -> None:
     try:
-        os.mkdir(path, 0o700)  # noqa: PTH102
-    except FileExistsError:
-        if not os.path.exists(path):  # noqa: PTH110
-            msg = f"Sandbox(write=[{path!r}]) is a symbolic link to nothing"
-            raise DeclarationError(msg) from None
+        os.stat(path)  # noqa: PTH116  # strings throughout, as the declaration has them
+    except FileNotFoundError:
+        what = "is a symbolic link to nothing" if os.path.islink(path) else "does not exist"  # noqa: PTH114
+        advice = "make it, or end it with / to have it made as a folder" if kind == "write" else "make it first"
+        msg = f"Sandbox({kind}=[{path!r}]) {what}: {advice}"
     except OSError as error:
-        msg = f"Sandbox(write=[{path!r}]) does not exist and cannot be made: {error.strerror}"
+        msg = f"Sandbox({kind}=[{path!r}]) cannot be looked at: {error.strerror}"
+    else:
+        return
+    raise DeclarationError(msg)
+
+
+def _make(path: str) -> None:
+    """Make a folder, and those around it, where they are missing."""
+    missing: list[str] = []
+    folder = path.rstrip("/")
+    while folder and not os.path.lexists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    try:
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):  # another member's process was faster
+                os.mkdir(each, 0o700)  # noqa: PTH102
+        os.stat(path)  # noqa: PTH116  # with its slash, which only a folder may have
+    except OSError as error:
+        what = "is a symbolic link to nothing" if os.path.islink(folder) else f"cannot be made: {error.strerror}"  # noqa: PTH114
+        if os.path.isfile(folder) and not missing:  # noqa: PTH113
+            what = "is a file: write it without the / at its end"
+        msg = f"Sandbox(write=[{path!r}]) {what}"
         raise DeclarationError(msg) from None
 
 

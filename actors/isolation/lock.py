@@ -6,6 +6,7 @@ forbid, and seccomp is the last; when `lock` returns, nothing of it can be taken
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -92,10 +93,20 @@ def _thread_count() -> int:
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208  # names only
 
 
+def _children() -> str:
+    """Return the PIDs of this process's children, if there are any and the kernel lists them."""
+    with contextlib.suppress(OSError), open("/proc/thread-self/children", encoding="ascii") as file:  # noqa: PTH123
+        return file.read()
+    return ""
+
+
 def _check_threads() -> None:
     count = _thread_count()
     if count != 1:
         msg = f"{count} threads run where one must: start threads in on_start, not while a module is imported"
+        raise DeclarationError(msg)
+    if _children():
+        msg = "a process was started before the lock, which would not bind it: start it in on_start"
         raise DeclarationError(msg)
 
 

@@ -6,7 +6,9 @@ not show (Landlock, its memory).
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.messages.posture import Evidence, Mechanism, Posture, State, level_of
@@ -30,17 +32,22 @@ def _status(path: str) -> dict[str, str]:
 
 def statuses(pid: int) -> list[dict[str, str]]:
     """Return /proc/PID/task/*/status, field by field, of each thread; empty if the process has ended."""
-    try:
-        return [_status(f"/proc/{pid}/task/{task}/status") for task in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208
-    except OSError:
-        return []
+    found: list[dict[str, str]] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # names only
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                found.append(_status(f"/proc/{pid}/task/{task}/status"))
+    return found
 
 
-def look(pid: int, reported: Iterable[Evidence]) -> tuple[Evidence, ...]:
-    """Return the evidence that counts: what is seen of a process, and what it reports where nothing can be seen."""
+def look(pid: int, start: Evidence, reported: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Return the evidence that counts: what is seen of a process, and what it reports where nothing can be seen.
+
+    `start`: how it was seen to start; whatever it says of that itself is dropped.
+    """
     threads = statuses(pid)
-    found = {each.mechanism: each for each in reported}
-    for evidence in _seen(threads, found):
+    found = {each.mechanism: each for each in reported} | {start.mechanism: start}
+    for evidence in (*_seen(threads, found), *_closed(pid), *_traced(threads)):
         found[evidence.mechanism] = evidence
     return tuple(found[each] for each in Mechanism if each in found)
 
@@ -57,6 +64,23 @@ def _seen(threads: list[dict[str, str]], reported: Mapping[Mechanism, Evidence])
             yield Evidence(mechanism, state, f"{said.evidence}; {seen}", said.remedy if said.state is state else "")
         else:
             yield Evidence(mechanism, State.MISSING, seen, _MISMATCH)
+
+
+def _closed(pid: int) -> Iterator[Evidence]:
+    """Yield what is not as it must be: whether it can be looked into, and whether it could leave a core file."""
+    with contextlib.suppress(OSError):
+        owner = os.stat(f"/proc/{pid}/environ").st_uid  # noqa: PTH116
+        if os.geteuid() and owner == os.geteuid():
+            text = f"/proc/PID/environ belongs to user {owner}"
+            yield Evidence(Mechanism.NON_DUMPABLE, State.MISSING, text, _MISMATCH)
+    with contextlib.suppress(OSError):
+        limits = resource.prlimit(pid, resource.RLIMIT_CORE)
+        if limits != (0, 0):
+            text = f"RLIMIT_CORE: {limits[0]}, {limits[1]}, seen from outside"
+            yield Evidence(Mechanism.NO_CORE, State.MISSING, text, _MISMATCH)
+
+
+def _traced(threads: list[dict[str, str]]) -> Iterator[Evidence]:
     tracers = {each.get("TracerPid", "?") for each in threads} or {"?"}
     if tracers != {"0"}:
         text = f"TracerPid: {', '.join(sorted(tracers))} in /proc/PID/task/*/status"

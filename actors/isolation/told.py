@@ -45,7 +45,7 @@ class Act(enum.StrEnum):
     WRITE = "write"
     """Change a file that is there."""
     MAKE = "make"
-    """Make a file, or a second name of one."""
+    """Make a file, or change one that would have been made; or make a second name of one."""
     FOLDER = "make a folder"
     REMOVE = "remove"
     """Take a name away."""
@@ -174,7 +174,8 @@ def _opened(path: str, flags: int) -> Iterator[tuple[Act, str]]:
         act = Act.READ if there else Act.MISS
         yield (Act.LIST if os.path.isdir(path) else act), path  # noqa: PTH112
     elif there and not os.path.isdir(path):  # noqa: PTH112
-        yield Act.WRITE, path
+        anew = flags & os.O_CREAT and os.path.isfile(path)  # noqa: PTH113  # elsewhere, or the next time, it is missing
+        yield (Act.MAKE if anew else Act.WRITE), path
     elif there:  # a file without a name in that folder
         yield Act.MAKE, f"{path}/nameless"
     else:

@@ -232,7 +232,8 @@ class MemoryRing:
         found: list[tuple[Item, bytes]] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                found += endpoint.receive(self._buffer, socket.MSG_DONTWAIT)
+                with contextlib.suppress(ProtocolError):  # a record that does not open is dropped whole
+                    found += endpoint.receive(self._buffer, socket.MSG_DONTWAIT)
         return found
 
     def to_broker(self, member: MemberId) -> int:
@@ -268,7 +269,8 @@ class MemoryRing:
     def _parts_left(self, sent: list[Item]) -> None:
         for item in sent:
             if type(item) is Routed and counts(item.kind, item.length):
-                self.routing.part_left(MemberId(item.sender), MemberId(item.receiver), 1)
+                with contextlib.suppress(KeyError):  # `on_the_way` has rewritten whose it is
+                    self.routing.part_left(MemberId(item.sender), MemberId(item.receiver), 1)
 
     def pump(self, *, answering: bool = False) -> None:
         """Carry everything everywhere until nothing moves; with `answering`, the enclave runs its calls too."""

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from trollbridge.actors import exits
+from trollbridge.actors.ends import describe
 from trollbridge.actors.log import Line, Log
 from trollbridge.actors.places import place
-from trollbridge.actors.spawn import describe
 
 
 def test_a_line_has_what_it_was_given_and_the_time() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.attack.commands import attack, document
 from trollbridge.actors.app import App, Child
 from trollbridge.messages.sandbox import Sandbox
-from trollbridge.ui_adapter.attack import ring_cast, suite
+from trollbridge.ui_adapter.attack import ring_cast, suite, suite_kernel
 from trollbridge.ui_adapter.attack.catalogue import Attack, Outcome, Position, Result
 from trollbridge.ui_adapter.attack.ring_outsider import ACTS
 
@@ -109,11 +109,20 @@ def test_a_report_passes_only_if_nothing_is_open() -> None:
     assert not report(Outcome.STOPPED, honest=Outcome.THROUGH).passed
 
 
+def test_of_several_enclaves_the_worst_result_counts_and_is_named_if_they_differ() -> None:
+    """A12: one that is kept less well is not hidden behind the others; what all share is said once."""
+    stopped, through = result(Outcome.STOPPED), result(Outcome.THROUGH)
+    merged = suite_kernel._merged  # pyright: ignore[reportPrivateUsage]  # else two sandboxes would have to be attacked
+    assert merged(stopped.attack, {"vault": [stopped], "notary": [stopped]}) == stopped
+    worst = merged(stopped.attack, {"vault": [stopped], "notary": [through]})
+    assert (worst.outcome, worst.happened) == (Outcome.THROUGH, "notary: seen")
+
+
 def test_the_choice_is_by_position_and_by_prefix() -> None:
-    """Both must fit; without either, everything is wanted."""
+    """Both must fit, the prefix in capitals or not; without either, everything is wanted."""
     every = suite.attacks()
     assert suite.Choice().of(every) == every
-    chosen = suite.Choice(frozenset({Position.EXTENSION}), ("F1", "P")).of(every)
+    chosen = suite.Choice(frozenset({Position.EXTENSION}), ("f1", "P")).of(every)
     assert {each.position for each in chosen} == {Position.EXTENSION}
     assert {each.name.split(".")[0] for each in chosen} == {"F1", "P1", "P2", "P3", "P4", "P5", "P6"}
     assert set(suite.POSITIONS.values()) == set(Position)

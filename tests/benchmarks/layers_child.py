@@ -20,9 +20,7 @@ from tests.harness.replacing import replace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from trollbridge.messages.ids import Role
     from trollbridge.messages.posture import Evidence
-    from trollbridge.messages.sandbox import Sandbox
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,15 +60,9 @@ def time_each_mechanism() -> None:
     for module, function, name in MEASURED:
         found = import_module(f"{PACKAGE}.{module}")
         replace(found, **{function: partial(timed, getattr(found, function), name)})
-    replace(lock_module, gc=_timed_collector())
+    replace(lock_module, settle=partial(timed, vars(lock_module)["settle"], COLLECTION))
     child = import_module("trollbridge.actors.child")
     replace(child, lock=partial(telling_lock, child.lock), rehearse=partial(timed, child.rehearse, REHEARSAL))
-
-
-def _timed_collector() -> ModuleType:
-    found = ModuleType("gc")
-    found.__dict__.update(collect=partial(timed, gc.collect, COLLECTION), freeze=gc.freeze)
-    return found
 
 
 def telling_lock(own: Callable[..., tuple[Evidence, ...]], *arguments: object) -> tuple[Evidence, ...]:
@@ -109,13 +101,14 @@ def _missing(mechanism: str, *_: object) -> Evidence:
 def _leave_out_lock() -> None:
     """Put an empty lock in the place of the module, before anything imports it and what it imports."""
     empty = ModuleType(f"{PACKAGE}.lock")
-    empty.__dict__.update(__file__="", harden=_nothing, lock=_no_lock, unlocked=tuple)
+    empty.__dict__.update(__file__="", harden=_nothing, lock=_no_lock, unlocked=_no_lock, settle=gc.enable)
     sys.modules[empty.__name__] = empty
     replace(import_module("trollbridge.actors.child"), rehearse=_nothing)
 
 
-def _no_lock(_role: Role, _sandbox: Sandbox, _readable: tuple[str, ...] = ()) -> tuple[Evidence, ...]:
+def _no_lock(*_: object) -> tuple[Evidence, ...]:
     """Lay nothing, and have nothing to show."""
+    gc.enable()
     return ()
 
 

@@ -21,7 +21,7 @@ from tests.benchmarks.layers_child import MARK
 from tests.harness.replacing import replace
 from trollbridge.actors import spawn, supervisor
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.isolation import outside
+from trollbridge.actors.isolation import interpreter, outside
 from trollbridge.actors.isolation.interpreter import Interpreter
 from trollbridge.actors.log import Log, to_stderr
 from trollbridge.actors.postures import Postures
@@ -81,7 +81,7 @@ def leave_out(layers: Iterable[str]) -> None:
         raise EntryChangedError
     replace(spawn, _ENTRY=spawn._ENTRY.replace(OWN_ENTRY, entry))
     if Layer.START in layers:
-        replace(supervisor, Interpreter=PlainInterpreter)
+        replace(interpreter, Interpreter=PlainInterpreter)
     if Layer.REST in layers:
         replace(outside, statuses=nobody)
 

@@ -284,7 +284,11 @@ def test_the_weaker_list_still_refuses_the_worst() -> None:
     assert says(policy, "ioctl", 0, 0x5412) == EPERM
     assert says(policy, "ioctl", 0, 0x5401) == ALLOWED
     assert says(policy, "prctl", 4, 1) == says(policy, "prctl", 0x5961_6D61, 1) == EPERM
-    assert says(policy, "prctl", 4, 0) == says(policy, "prctl", 1, 9) == ALLOWED
+    assert says(policy, "prctl", 4, 0) == says(policy, "prctl", 15) == ALLOWED
+    assert says(policy, "prctl", 1, 0) == says(policy, "prctl", 36, 1) == EPERM  # nothing outlives the application
+    assert says(policy, "clone", 0x0120_8011) == says(policy, "setsid") == says(policy, "setpgid") == EPERM
+    for name in ("chmod", "fchmodat", "chown", "utimensat", "inotify_add_watch"):  # Landlock governs none of these
+        assert says(policy, name) == EPERM, name
     assert says(policy, "memfd_create", 1, 0) == EPERM
     assert says(policy, "memfd_create", 1, 9) == ALLOWED
     networked = filters.policy(Role.ENCLAVE, Sandbox(exec=("/bin/true",), network=("tcp",)), PID)

@@ -446,20 +446,47 @@ def test_one_sandbox_too_many_is_reported() -> None:
 
 
 def test_missing_folders_to_write_are_made_for_their_owner_only(tmp_path: Path, inside: Path) -> None:
-    """What is there is left as it is."""
+    """An entry that ends in / is made, with the folders around it; what is there is left as it is."""
     inside.chmod(0o750)
-    landlock.prepare(Sandbox(write=(str(tmp_path / "new"), str(inside), str(inside / "file"))))
-    assert [oct(each.stat().st_mode) for each in (tmp_path / "new", inside)] == ["0o40700", "0o40750"]
+    new = tmp_path / "new"
+    landlock.prepare(Sandbox(write=(f"{new}/deep/er/", f"{inside}/", str(inside), str(inside / "file"))))
+    assert [oct(each.stat().st_mode) for each in (new, new / "deep", new / "deep" / "er")] == ["0o40700"] * 3
+    assert oct(inside.stat().st_mode) == "0o40750"
     assert (inside / "file").read_text() == "before"
+
+
+def test_a_folder_that_is_made_can_be_written_in(inside: Path, outside: Path) -> None:
+    """The honest half of the / at the end: the rule is the same as without it, and reaches no further."""
+    made = inside / "made"
+
+    def write() -> str:
+        (made / "file").write_text("written")
+        return (
+            f"{(made / 'file').read_text()} {refused((outside / 'file').read_text)} {refused((inside / 'file').unlink)}"
+        )
+
+    assert restricted(Sandbox(write=(f"{made}/",)), write) == "written True True"
 
 
 @pytest.mark.parametrize(
     ("kind", "path", "complaint"),
     [
-        ("read", "{0}/gone", "does not exist, or may not be looked at"),
-        ("write", "{0}/gone/deep", "does not exist and cannot be made: No such file or directory"),
-        ("write", "{0}/file/deep", "does not exist and cannot be made: Not a directory"),
-        ("write", "{0}/dangling", "is a symbolic link to nothing"),
+        ("read", "{0}/gone", "does not exist: make it first"),
+        ("read", "{0}/gone/", "does not exist: make it first"),
+        ("read", "{0}/dangling", "is a symbolic link to nothing: make it first"),
+        ("read", "{0}/file/", "cannot be looked at: Not a directory"),
+        ("write", "{0}/gone", "does not exist: make it, or end it with / to have it made as a folder"),
+        ("write", "{0}/gone/deep", "does not exist: make it, or end it with / to have it made as a folder"),
+        ("write", "{0}/file/deep", "cannot be looked at: Not a directory"),
+        ("write", "{0}/file/deep/", "cannot be made: Not a directory"),
+        ("write", "{0}/file/", "is a file: write it without the / at its end"),
+        (
+            "write",
+            "{0}/dangling",
+            "is a symbolic link to nothing: make it, or end it with / to have it made as a folder",
+        ),
+        ("write", "{0}/dangling/", "is a symbolic link to nothing"),
+        ("write", "{0}/dangling/deep/", "is a symbolic link to nothing"),
     ],
 )
 def test_a_path_that_cannot_be_opened_is_named(inside: Path, kind: str, path: str, complaint: str) -> None:

@@ -121,21 +121,27 @@ def test_what_c_does_is_told_as_well_as_what_python_does(tmp_path: Path) -> None
 
 
 def test_every_way_of_changing_files_is_told_as_what_it_is(tmp_path: Path) -> None:
-    """Writing what is there, making what is not, folders, names that go and come; the process does it all the same."""
-    tmp_path.joinpath("old").touch()
+    """Writing what is there, making what is not, folders, names that go and come; the process does it all the same.
+
+    A file that is opened to be made is told as made, whether it is there or not: the next time it may be missing.
+    """
+    for name in ("old", "there"):
+        tmp_path.joinpath(name).touch()
     _, seen = _did(
         """
         open("old", "r+").close(); open("new", "w").close(); os.truncate("old", 3)
+        open("there", "w").close(); open("/dev/null", "w").close()
         os.mkdir("folder"); os.rename("new", "folder/moved"); os.unlink("folder/moved"); os.rmdir("folder")
         os.stat("old"); os.access("old", os.R_OK); os.path.exists("nowhere")
         """,
         tmp_path,
     )
     assert _files(seen, tmp_path) == {
-        *((Act.WRITE, "old"), (Act.MAKE, "new"), (Act.FOLDER, "folder"), (Act.REMOVE, "new")),
+        *((Act.WRITE, "old"), (Act.MAKE, "new"), (Act.MAKE, "there"), (Act.FOLDER, "folder"), (Act.REMOVE, "new")),
         *((Act.MAKE, "folder/moved"), (Act.REMOVE, "folder/moved"), (Act.REMOVE, "folder"), (Act.LOOK, "old")),
     }
-    assert [each.name for each in tmp_path.iterdir()] == ["old"]
+    assert Told(own=True, call="openat", act=Act.WRITE, subject="/dev/null") in seen
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["old", "there"]
     assert tmp_path.joinpath("old").stat().st_size == 3
 
 

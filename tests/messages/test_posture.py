@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.messages.posture import NEEDED, WALLS, Evidence, Level, Mechanism, Posture, State, level_of
+from trollbridge.messages.ids import Role
+from trollbridge.messages.posture import (
+    NEEDED,
+    WALLS,
+    Evidence,
+    Level,
+    Mechanism,
+    Posture,
+    State,
+    level_of,
+    lowest,
+)
 
 ALL = dict.fromkeys(Mechanism, State.IN_FORCE)
 
@@ -56,3 +67,38 @@ def test_a_posture_names_what_it_lacks() -> None:
     states = ALL | {Mechanism.SECCOMP: State.WEAKER, Mechanism.SECRET_MEMORY: State.MISSING}
     posture = Posture("vault", "enclave", 7, Level.PARTIAL, evidence(states))
     assert [each.mechanism for each in posture.lacking] == [Mechanism.SECCOMP]
+
+
+def kept(role: str, level: Level) -> Posture:
+    """Return the posture of one process."""
+    return Posture(role, role, 7, level, ())
+
+
+def test_a_posture_is_printed_in_one_line() -> None:
+    """Alone, and among others: what is missing, with evidence or without, then what is there in a lesser form."""
+    assert str(Posture("vault", "enclave", 7, Level.FULL, evidence(ALL))) == "vault: full"
+    states = ALL | {Mechanism.SECCOMP: State.WEAKER, Mechanism.SECRET_MEMORY: State.MISSING}
+    states[Mechanism.NO_CORE] = State.MISSING
+    del states[Mechanism.LANDLOCK]
+    posture = Posture("vault", "enclave", 7, Level.PARTIAL, evidence(states))
+    assert str(posture) == "vault: partial; missing: no core file, Landlock; weaker: seccomp"
+    assert str((posture,)) == f"(<Posture of {posture}>,)"
+
+
+def test_an_application_is_kept_as_well_as_its_worst_process() -> None:
+    """The supervisor, which starts the others, and a UI, which need not be confined, do not count unless asked for."""
+    postures = [
+        kept("supervisor", Level.PROCESS_ONLY),
+        kept("ui", Level.PROCESS_ONLY),
+        *(kept(role, Level.FULL) for role in ("broker", "enclave", "extension")),
+    ]
+    assert lowest(postures) is Level.FULL
+    assert lowest([*postures, kept("enclave", Level.PARTIAL)]) is Level.PARTIAL
+    assert lowest(postures, (Role.UI, Role.ENCLAVE)) is Level.PROCESS_ONLY
+    assert lowest([*postures, kept("extension", Level.PARTIAL)], ["enclave"]) is Level.FULL
+
+
+def test_what_was_not_seen_is_not_kept() -> None:
+    """Nobody is told that an application is kept of which there is no process to be seen (A12)."""
+    assert lowest(()) is Level.PROCESS_ONLY
+    assert lowest([kept("ui", Level.FULL)]) is Level.PROCESS_ONLY

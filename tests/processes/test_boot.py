@@ -47,8 +47,8 @@ def test_one_declaration_starts_four_processes_and_says_who_they_are() -> None:
         assert [each[:2] for each in members] == [
             ["supervisor", "supervisor"],
             ["broker", "broker"],
-            ["puppet", "ui"],
             ["probe", "enclave"],
+            ["puppet", "ui"],
         ]
         pids = {name: pid for name, _, pid in members}
         assert len(set(pids.values())) == 4
@@ -227,7 +227,8 @@ def test_an_extension_is_not_in_the_ring(tmp_path: Path) -> None:
         assert puppet.result("probe.secret").startswith("the word")
         assert hand.act(acts.secrets, of=1)["ring_key"] is None
         puppet.kill("extra", signal.SIGKILL)
-        assert puppet.wait_for("process.ended", member="extra").expected
+        ended = puppet.wait_for("process.ended", member="extra")
+        assert (ended.expected, ended.next) == (False, "")
         assert puppet.result("probe.echo", b"unmoved") == b"unmoved"
         assert puppet.epoch == 1
         assert puppet.leave() == 0

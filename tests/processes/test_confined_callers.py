@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.harness.ordinary import ordinary
+from tests.harness.running import Running
 from tests.ui_adapter.commands import Ended, run
 
 if TYPE_CHECKING:
@@ -207,3 +210,65 @@ def test_a_declaration_can_demand_a_confined_ui(folder: Path, user: list[str]) -
     ended = run("run", "-q", "inn:app", folder=folder, prefix=user)
     [sentence] = ended.said
     assert (ended.code, "host: the kernel keeps it" in sentence, "Sandbox(…)" in sentence) == (77, True, True)
+
+
+FAILING = '''
+"""An extension that reaches too far, and a UI that waits for its end."""
+import os
+import time
+
+from trollbridge.actors import App, Child, Sandbox
+from trollbridge.actors.handler import handler
+from trollbridge.enclave import EnclaveActor
+from trollbridge.ui_adapter.bridge import ExtensionActor, UiActor
+
+
+class Board(EnclaveActor):
+    @handler
+    def look(self) -> str:
+        return open("PLACE/outside").read()
+
+
+class Guest(ExtensionActor):
+    def main(self, bridge):
+        open("PLACE/outside")
+
+
+class Host(UiActor):
+    def main(self, bridge):
+        try:
+            bridge.board.look().get(timeout=20)
+        except Exception as error:
+            print(error)
+        input()
+
+
+app = App(ui=Host, enclaves=[Board], extensions=[Guest], grants={"host": ["board.look"]})
+'''
+
+
+def test_an_extension_that_fails_tells_a_person_why(folder: Path) -> None:
+    """It has no terminal of its own: the supervisor says it, and the log does not call its end expected."""
+    (folder / "inn.py").write_text(FAILING.replace("PLACE", str(folder)), encoding="utf-8")
+    command = (str(Path(sys.executable).with_name("trollbridge")), "run", "inn:app")
+    with Running("", folder=folder, command=command) as running:
+        ended = running.wait_for("process.ended", member="guest")
+        assert (ended.exit_code, ended.expected) == (70, False)
+        failed = running.wait_for("process.failed", member="guest")
+        assert failed.why == "work failed"
+        running.stdin.write(b"\n")
+        running.stdin.flush()
+        assert running.finish() == 0
+        [line] = [each for each in running.said() if "guest" in each]
+    assert line.startswith(f"trollbridge: guest: failed: open('{folder}/outside'): add read=['{folder}/outside']")
+
+
+def test_a_quiet_run_still_tells_what_a_sandbox_refused(folder: Path) -> None:
+    """Without a log, nobody would find the line to add."""
+    (folder / "inn.py").write_text(FAILING.replace("PLACE", str(folder)), encoding="utf-8")
+    ended = run("run", "-q", "inn:app", folder=folder, typed="\n")
+    [line] = [each for each in ended.said if each.startswith("trollbridge: board.look: ")]
+    incident = re.search(r"\(incident ([0-9a-f]{8})\)", line)
+    assert f"add read=['{folder}/outside'] to its Sandbox" in line
+    assert incident is not None
+    assert incident[1] in ended.output

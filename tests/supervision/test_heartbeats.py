@@ -48,7 +48,7 @@ def test_a_stopped_extension_costs_the_ring_nothing(tmp_path: Path) -> None:
         back.next_hand()
         puppet.kill("extra", signal.SIGSTOP)
         assert puppet.wait_for("process.hung", seconds=8.0).member == "extra"
-        assert puppet.wait_for("process.ended", member="extra").expected
+        assert puppet.wait_for("process.ended", member="extra").expected is False
         assert (puppet.result("probe.echo", b"on"), puppet.epoch) == (b"on", 1)
 
 

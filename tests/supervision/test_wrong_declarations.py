@@ -67,6 +67,37 @@ def test_a_module_that_fails_to_import_ends_the_boot(place: str, broken: str, tm
         assert f"{broken}:Actor cannot be loaded: " in line
 
 
+MISTAKEN: Final = """
+from trollbridge.actors.handler import handler
+from trollbridge.enclave.actor import EnclaveActor
+
+class Mistaken(EnclaveActor):
+    MISTAKE
+
+    @handler
+    def burn(self) -> None:
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("def __init__(self, journal): pass", "its __init__ must call super().__init__()"),
+        ("sandbox = ['/etc']", "its sandbox is a list, not a Sandbox(…)"),
+        ("raise KeyError('the password is swordfish')", "cannot be loaded: KeyError at mistaken:6"),
+    ],
+)
+def test_a_common_mistake_is_named_without_any_value(mistake: str, said: str, tmp_path: Path) -> None:
+    """R7, I6: 78, and one line that says what to change; an exception's text could hold a secret."""
+    (tmp_path / "mistaken.py").write_text(MISTAKEN.replace("MISTAKE\n", f"{mistake}\n"), encoding="utf-8")
+    with Running(DECLARED, {"enclave": "mistaken:Mistaken"}, folder=tmp_path) as running:
+        assert running.finish() == exits.DECLARATION
+        [line] = running.said()
+        assert said in line
+        assert "swordfish" not in running.report()
+
+
 def test_a_handler_without_types_ends_the_boot(tmp_path: Path) -> None:
     """A17, R7: 78, and the line names the handler and what it lacks."""
     (tmp_path / "untyped.py").write_text(UNTYPED, encoding="utf-8")

@@ -6,10 +6,12 @@ import ctypes
 import errno
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,12 +20,14 @@ import pytest
 from tests.harness.lacking import lacking, old_landlock
 from tests.ui_adapter.commands import PATIENCE, Ended, environment, run
 from trollbridge.actors import exits
+from trollbridge.actors.app import App
+from trollbridge.actors.isolation import lock
 from trollbridge.messages.posture import NEEDED, Level, State
 from trollbridge.messages.sandbox import Sandbox
-from trollbridge.ui_adapter import doctor_keychain, doctor_machine, doctor_report, doctor_scopes
+from trollbridge.ui_adapter import doctor_keychain, doctor_machine, doctor_paths, doctor_report, doctor_scopes
 from trollbridge.ui_adapter.doctor import FORMAT, Found, Kept, Report
 from trollbridge.ui_adapter.doctor_machine import Fact, Verdict
-from trollbridge.ui_adapter.screen import Screen
+from trollbridge.ui_adapter.wrapping import PIPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +73,13 @@ def test_people_read_words_and_a_pipe_gets_no_colour() -> None:
     for line in ended.output.splitlines():
         symbol = line.strip()[:1]
         if symbol in "✓✗!·" and line.startswith("  "):
-            assert line.split()[1] in {"in", "missing", "weaker", "not", *Verdict}, line
+            assert line.split()[1] in {"in", "missing", "weaker", "not", "by", *Verdict}, line
+        assert len(line) <= PIPE or len(line.split()) < 4, line  # a path alone may be longer
+    own = ended.output.partition("\nsupervisor ")[2].partition("\n\n")[0]
+    assert re.search(r"^  · by design +Landlock +not laid on", own, re.MULTILINE)
+    assert "!" not in own
+    words = " ".join(ended.output.split())
+    assert re.search(r"ABI \d+: reads \d+ folders and files of code \(--json has them\), nothing else", words)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +102,7 @@ def test_a_machine_without_a_mechanism_gets_less_and_is_told_what_to_change(
     assert [each.state for each in missing] == [State.MISSING]
     shown = run("doctor", prefix=prefix)
     assert shown.code == 1
-    change = shown.output.partition("What to change")[2]
+    change = " ".join(shown.output.partition("What to change")[2].split())
     assert f"{lost}: " in change
     assert missing[0].remedy in change
     assert f"least='{level}'" in change
@@ -154,7 +164,13 @@ def test_another_system_is_told_the_truth() -> None:
     assert "are kept: process-only" in shown.stdout
 
 
-@pytest.mark.parametrize("arguments", [("run", "declared:right"), ("demo",), ("doctor", "declared:right")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("run", "declared:right"), ("demo",), ("doctor", "declared:right")),
+        *(("attack", "declared:right"), ("attack", "--list"), ("attack",)),
+    ],
+)
 def test_an_application_does_not_start_on_another_system(arguments: tuple[str, ...]) -> None:
     """One sentence and the code of an isolation that is not there; no traceback, and no module was loaded (R9)."""
     done = _elsewhere(*arguments)
@@ -277,23 +293,63 @@ def test_the_advice_names_each_cause_once() -> None:
         "Landlock: no Landlock; add landlock to lsm=",
         "or accept less, with least='partial' in App(…)",
     )
+    text = _shown(report)
+    assert text.startswith("! Enclaves, broker and extensions on Linux are kept: partial\n")
+    assert "supervisor7 (supervisor, PID 7): partial\n  · by design  Landlock       no Landlock: add landlock" in text
+    assert "enclave8 (enclave, PID 8): partial\n  ✗ missing  Landlock" in text
+
+
+def _shown(report: Report) -> str:
     stream = io.StringIO()
-    doctor_report.show(report, Screen(stream))
-    text = stream.getvalue()
-    assert text.startswith("! Enclaves on Linux are kept: partial\n")
-    assert "supervisor7 (supervisor, PID 7): partial\n  ! missing" in text
-    assert "enclave8 (enclave, PID 8): partial\n  ✗ missing" in text
+    doctor_report.show(report, stream)
+    return stream.getvalue()
+
+
+def test_what_is_meant_to_be_missing_is_no_warning() -> None:
+    """A supervisor, and a UI that declares no sandbox; what else they lack is told as a lack."""
+    undeclared = lock._UNDECLARED  # pyright: ignore[reportPrivateUsage]  # the very words that a UI reports
+    own = (
+        Found("Landlock", State.MISSING, "not laid on", "they would inherit it"),
+        Found("non-dumpable", State.MISSING, "PR_GET_DUMPABLE: 1", "prctl(2) was refused"),
+        Found("execute-only start", State.MISSING, "it runs from a file that may be read", "start it otherwise"),
+    )
+    ui = (
+        Found("seccomp", State.MISSING, "not asked for", undeclared),
+        Found("Landlock", State.MISSING, "no Landlock", "add landlock to lsm="),
+    )
+    processes = (
+        Kept("supervisor", "supervisor", 7, Level.PROCESS_ONLY, own),
+        Kept("ui", "ui", 8, Level.PROCESS_ONLY, ui),
+    )
+    lines = _shown(Report(FORMAT, "Linux", Level.FULL, "", processes, ())).splitlines()
+    marks = [line.split()[0] for line in lines[1:] if line.startswith("  ") and line.strip()[0] in "✓✗!·"]
+    assert marks == ["·", "!", "·", "·", "✗"]
+    assert undeclared.startswith(doctor_report.UNDECLARED)
+    assert "it runs from a file that may be read: the doctor has no secret" in " ".join(lines)
+    assert "start it otherwise" not in " ".join(lines)
+
+
+def test_a_long_list_of_folders_is_a_number_for_people() -> None:
+    """A few are named; nothing is taken from the rest of the evidence, and JSON has them all."""
+    few, many = ", ".join(f"/lib/{number}" for number in range(4)), ", ".join(f"/lib/{number}" for number in range(14))
+    texts = [f"ABI 7: reads {each}, writes /a, nothing else; opening / was refused" for each in (few, many)]
+    for text, told in zip(texts, (few, "14 folders and files of code (--json has them)"), strict=True):
+        kept = Kept("ui", "ui", 8, Level.FULL, (Found("Landlock", State.IN_FORCE, text, ""),))
+        words = " ".join(_shown(Report(FORMAT, "Linux", Level.FULL, "", (kept,), ())).split())
+        assert f"ABI 7: reads {told}, writes /a, nothing else; opening / was refused" in words
 
 
 # A declaration.
 
 
-def test_a_declaration_is_shown_filled_in_and_nothing_is_started() -> None:
+def test_a_declaration_is_shown_filled_in_and_nothing_is_started(tmp_path: Path) -> None:
     """Settings stand in the paths, the least level is named, an unconfined UI is called so (A12)."""
-    ended = run("doctor", "declared:create", more={"VAULT": "/srv/notes/test.vault"})
+    folder = tmp_path / "notes"
+    ended = run("doctor", "declared:create", more={"VAULT": f"{folder}/test.vault"})
     assert (ended.code, ended.said, ended.log) == (0, [], [])
-    assert "vault: enclave, runs at least full\n  write  /srv/notes\n" in ended.output
+    assert f"vault: enclave, runs at least full\n  write  {folder}/\n" in ended.output
     assert "keeper: ui, runs at least process-only\n  reaches  everything that its user reaches\n" in ended.output
+    assert not folder.exists()
 
 
 def test_a_scope_that_is_too_wide_is_warned_of() -> None:
@@ -301,7 +357,7 @@ def test_a_scope_that_is_too_wide_is_warned_of() -> None:
     ended = run("doctor", "declared:create", "--json", more={"VAULT": "/etc/test.vault"})
     found: list[dict[str, Any]] = msgspec.json.decode(ended.output)
     assert [(each["member"], each["write"], each["warnings"]) for each in found] == [
-        ("vault", ["/etc"], ["write=['/etc'] is a folder that everybody's things lie in"]),
+        ("vault", ["/etc/"], ["write=['/etc/'] is a folder that everybody's things lie in"]),
         ("keeper", [], []),
     ]
     assert ended.code == 1
@@ -343,3 +399,83 @@ def test_what_looks_too_wide_is_named_with_its_reason(tmp_path: Path) -> None:
         "network=['tcp'] reaches every port; write tcp:PORT",
     )
     assert doctor_scopes.warnings(Sandbox(write=(str(home / "notes"),), network=("tcp:443",)), str(home)) == ()
+
+
+def test_a_path_that_is_not_there_is_a_fault_and_ends_with_1(tmp_path: Path) -> None:
+    """The vault's folder would have to be made in a file: the exit code tells, people and programs read why."""
+    tmp_path.joinpath("file").touch()
+    more = {"VAULT": f"{tmp_path}/file/vaults/test.vault"}
+    ended = run("doctor", "declared:create", "--json", more=more)
+    found: list[dict[str, Any]] = msgspec.json.decode(ended.output)
+    told = f"write=['{tmp_path}/file/vaults/'] does not exist, and this user cannot make it in {tmp_path}/file"
+    assert (ended.code, [each["faults"] for each in found]) == (1, [[told], []])
+    shown = run("doctor", "declared:create", more=more)
+    assert shown.code == 1
+    assert f"✗ {told}" in " ".join(shown.output.split())
+
+
+def test_what_is_missing_or_closed_is_named_with_its_reason(tmp_path: Path) -> None:
+    """Each kind of path: there, missing, a link to nothing, to be made, closed; root may read all."""
+    for name in ("closed", "open"):
+        tmp_path.joinpath(name).mkdir()
+    tmp_path.joinpath("link").symlink_to(tmp_path / "nowhere")
+    tmp_path.joinpath("file").touch(0o600)
+    tmp_path.joinpath("locked").touch()
+    tmp_path.joinpath("locked").chmod(0)
+    tmp_path.joinpath("closed").chmod(0)
+    here = str(tmp_path)
+    sandbox = Sandbox(
+        read=(f"{here}/open", f"{here}/gone", f"{here}/link", f"{here}/closed", f"{here}/locked"),
+        write=(f"{here}/file", f"{here}/new/deep/", f"{here}/new", f"{here}/closed/new/", f"{here}/locked"),
+        exec=("/bin/sh", f"{here}/file", f"{here}/gone"),
+    )
+    closed = [
+        f"read=['{here}/closed'] may not be read by this user",
+        f"read=['{here}/locked'] may not be read by this user",
+    ]
+    shut = [
+        f"write=['{here}/closed/new/'] does not exist, and this user cannot make it in {here}/closed",
+        f"write=['{here}/locked'] may not be changed by this user",
+    ]
+    root = os.geteuid() == 0
+    assert doctor_paths.faults(sandbox) == (
+        f"read=['{here}/gone'] does not exist",
+        f"read=['{here}/link'] is a symbolic link to nothing",
+        *([] if root else closed),
+        f"write=['{here}/new'] does not exist: make it, or end it with / to have it made as a folder",
+        *([] if root else shut),
+        f"exec=['{here}/file']: is not an executable file",
+        f"exec=['{here}/gone']: cannot be executed: No such file or directory",
+    )
+    tmp_path.joinpath("closed").chmod(0o700)
+    assert not tmp_path.joinpath("new").exists()
+
+
+def test_a_scope_that_holds_the_applications_own_code_is_warned_of(tmp_path: Path) -> None:
+    """A package, a module, a folder of modules, through a link too; data beside them is fine; nothing is run."""
+    for folder in ("code/parts", "code/data", "more", "else"):
+        tmp_path.joinpath(folder).mkdir(parents=True)
+    bad = "raise SystemExit(9)"
+    for file in ("code/single.py", "code/parts/__init__.py", "code/parts/clerk.py"):
+        tmp_path.joinpath(file).write_text(bad, encoding="utf-8")
+    tmp_path.joinpath("link").symlink_to(tmp_path / "code")
+    app = App(ui="single:Ui", enclaves=["parts.clerk:Clerk"])
+    code = doctor_paths.code_of(app, [str(tmp_path / "code"), str(tmp_path / "more"), str(tmp_path / "none")])
+    end = "who breaks in could change what runs at the next start"
+    paths = [f"{tmp_path}/{each}" for each in ("code/parts/", "link", "more", "code/single.py", "code/data/", "else")]
+    assert doctor_paths.over_code(paths, code) == (
+        f"write=['{paths[0]}'] holds the code of parts.clerk: {end}",
+        f"write=['{paths[1]}'] holds the code of parts.clerk: {end}",
+        f"write=['{paths[2]}'] holds a folder that modules are imported from: {end}",
+        f"write=['{paths[3]}'] holds the code of single: {end}",
+    )
+
+
+def test_the_module_of_the_declaration_counts_as_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever can change the declaration decides what runs."""
+    module = ModuleType("declaration")
+    module.__file__ = str(tmp_path / "declaration.py")
+    module.app = App(ui="single:Ui")  # type: ignore[attr-defined]  # as a module has it
+    monkeypatch.setitem(sys.modules, "declaration", module)
+    code = doctor_paths.code_of(module.app, [])
+    assert code == {os.path.realpath(module.__file__): "the declaration, declaration"}

@@ -18,11 +18,12 @@ from tests.conftest import REPOSITORY
 from tests.harness.lacking import lacking
 from tests.ui_adapter.commands import Ended, run, talk
 from trollbridge.actors import exits
+from trollbridge.actors.app import Child
 from trollbridge.actors.isolation.told import Act, Told
 from trollbridge.messages.ids import Role
-from trollbridge.messages.sandbox import Sandbox
-from trollbridge.ui_adapter.learn_proposal import Member, propose
-from trollbridge.ui_adapter.learn_report import BANNER, LOCKED, OVER
+from trollbridge.messages.sandbox import NOTHING, Sandbox
+from trollbridge.ui_adapter.learn_proposal import Member, Proposal, propose
+from trollbridge.ui_adapter.learn_report import BANNER, HEAD, LOCKED, OVER, declaration, lines
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -133,7 +134,7 @@ def port() -> Generator[str]:
 
 
 def _application(folder: Path, port: str, sandbox: str = "Sandbox()", least: str = "full", acts: object = ACTS) -> None:
-    for name in ("in", "out"):
+    for name in ("in", "out") if sandbox == "Sandbox()" else ("in",):
         folder.joinpath(name).mkdir(exist_ok=True)
     for name in ("a", "b"):
         folder.joinpath("in", f"{name}.txt").write_text(name, encoding="ascii")
@@ -141,7 +142,7 @@ def _application(folder: Path, port: str, sandbox: str = "Sandbox()", least: str
     folder.joinpath("reach.py").write_text(text, encoding="utf-8")
 
 
-def _proposed(ended: Ended, member: str, what: str = r"  sandbox = (Sandbox\((?:\n.*?\n  )?\))$") -> str:
+def _proposed(ended: Ended, member: str, what: str = r"    sandbox = (Sandbox\((?:\n.*?\n    )?\))$") -> str:
     """Return the proposal as it stands in the output."""
     part = ended.output.partition(f"\n{member} (")[2]
     found = re.search(what, part, re.MULTILINE | re.DOTALL)
@@ -159,11 +160,13 @@ def test_what_is_proposed_lets_the_application_run_locked(tmp_path: Path, port: 
     sandbox: Sandbox = eval(proposed, {"Sandbox": Sandbox})  # noqa: S307  # what was printed is to be pasted
     home = str(Path("~").expanduser())
     assert "{place}/in" in sandbox.read
-    assert (sandbox.write, sandbox.network, sandbox.threads) == (("{place}/out",), (f"tcp:{port}",), True)
+    assert (sandbox.write, sandbox.network, sandbox.threads) == (("{place}/out/",), (f"tcp:{port}",), True)
     assert [Path(each).name for each in sandbox.exec] == ["cat"]
     assert not {"/", "/proc", "/etc", home, "~", str(tmp_path), "{place}"} & {*sandbox.read, *sandbox.write}
     assert "write least='partial' too" in learnt.output
+    assert f"\n{HEAD}\n" in learnt.output
     tmp_path.joinpath("out", "c.txt").unlink()
+    tmp_path.joinpath("out").rmdir()
     _application(tmp_path, port, sandbox=proposed, least="partial")
     locked = run("run", "reach:app", folder=tmp_path)
     assert (locked.code, locked.output, locked.said) == (0, WORKED, [])
@@ -182,9 +185,9 @@ def test_without_it_each_call_gives_a_clear_message(tmp_path: Path, port: str) -
     denied = {each.why: each.detail for each in ended.log if each.event == "sandbox.denied"}
     assert set(denied) >= set(ACTS) - {"opens_in_c", "pipes"}
     assert f"add read=['{tmp_path}/in/a.txt'] to its Sandbox" in denied["opens"]
-    assert f"add write=['{tmp_path}/out/new'] to its Sandbox" in denied["writes"]
+    assert f"add write=['{tmp_path}/out/'] to its Sandbox" in denied["writes"]
     assert "add network=['tcp'] to its Sandbox" in denied["connects"]
-    assert "add exec=['/bin/cat'] to its Sandbox" in denied["executes"]
+    assert "add exec=['/bin/cat'] to its Sandbox and least=" in denied["executes"]
     assert "add threads=True to its Sandbox" in denied["threads"]
 
 
@@ -200,6 +203,14 @@ def test_it_is_loud_and_the_level_says_what_it_is(tmp_path: Path, port: str) -> 
     assert _proposed(run("run", "--learn", "reach:app", folder=tmp_path), "reacher") == "Sandbox()"
 
 
+def test_what_a_class_declares_is_proposed_again(tmp_path: Path, port: str) -> None:
+    """A run that exercises nothing of it does not narrow it."""
+    declared = "Sandbox(read=['/etc/passwd'], write=['{place}/kept/'], network=['tcp:443'])"
+    _application(tmp_path, port, sandbox=declared, acts=())
+    proposed = _proposed(run("run", "--learn", "reach:app", folder=tmp_path), "reacher")
+    assert eval(proposed, {"Sandbox": Sandbox}) == eval(declared, {"Sandbox": Sandbox})  # noqa: S307
+
+
 def test_code_that_is_loaded_late_is_named(tmp_path: Path, port: str) -> None:
     """Looking up an address loads a module of the standard library: no path to declare, but one to load before."""
     _application(tmp_path, port, acts=("resolves",))
@@ -209,6 +220,7 @@ def test_code_that_is_loaded_late_is_named(tmp_path: Path, port: str) -> None:
     assert re.search(r"code is loaded after the lock: \S*encodings/idna.py", learnt.output)
 
 
+_CHILD: Final = r"^    (Child\(\n.*?\n    \))$"
 EXTENSION: Final = """
 from trollbridge.ui_adapter import ExtensionActor
 
@@ -268,13 +280,16 @@ def test_an_extension_is_learnt_from_before_its_code_is_loaded(tmp_path: Path) -
     assert run("run", "host:app", folder=code).code == 3
     learnt = run("run", "--learn", "host:app", folder=code)
     assert learnt.output.startswith("noted\n")
-    pattern = r'  Child\("guest:Guest", sandbox=(Sandbox\(\n.*?\n  \))$'
-    proposed = _proposed(learnt, "guest", pattern)
-    sandbox: Sandbox = eval(proposed, {"Sandbox": Sandbox})  # noqa: S307
+    child: Child = eval(_proposed(learnt, "guest", _CHILD), {"Sandbox": Sandbox, "Child": Child})  # noqa: S307
+    assert (child.member, str(child.actor), child.settings) == ("guest", "guest:Guest", ())
+    assert "# settings={…} as before: notes" in learnt.output
+    assert str(tmp_path / "notes") not in learnt.output.partition("{notes}")[0], "no value of a setting is shown"
+    sandbox = child.sandbox
+    assert sandbox is not None
     notes, home = str(tmp_path / "notes" / "today"), str(Path("~").expanduser())
     assert "{notes}" in sandbox.read
     assert sandbox.resolved({"notes": notes}, home) == Sandbox(read=(str(code), notes))
-    _hosting(tmp_path, proposed)
+    _hosting(tmp_path, "\n".join(declaration(sandbox)))
     locked = run("run", "host:app", folder=code)
     assert (locked.code, locked.output) == (0, "noted\n")
 
@@ -355,7 +370,7 @@ def test_ctrl_c_ends_it_and_what_was_learnt_is_printed() -> None:
     with talk("run", "--learn", "-q", "declared:idle") as dialogue:
         dialogue.hear("ready\n")
         dialogue.popen.send_signal(signal.SIGINT)
-        dialogue.hear("clerk (enclave, clerk:Clerk)\n  sandbox = Sandbox()\n")
+        dialogue.hear("clerk (enclave, clerk:Clerk)\n    sandbox = Sandbox()\n")
         dialogue.hear("asker (ui, asker:Asker)\n")
         assert dialogue.end() == 128 + signal.SIGINT
 
@@ -383,9 +398,9 @@ def _read(*paths: str) -> list[Told]:
         (_read(f"{HOME}/notes/deep/x/1", f"{HOME}/notes/deep/x/2"), ("{file.parent}/x",), ()),
         ([*_read("/srv/a/1"), Told(own=True, call="openat", act=Act.LIST, subject="/srv/a")], ("/srv/a",), ()),
         ([Told(own=True, call="openat", act=Act.WRITE, subject=f"{HOME}/notes/deep/notes.db")], (), ("{file}",)),
-        ([Told(own=True, call="openat", act=Act.MAKE, subject=f"{HOME}/notes/deep/j")], (), ("{file.parent}",)),
-        ([Told(own=True, call="mkdir", act=Act.FOLDER, subject=f"{HOME}/new")], (), ("~/new",)),
-        ([Told(own=True, call="unlink", act=Act.REMOVE, subject="/srv/a/1"), *_read("/srv/a/2")], (), ("/srv/a",)),
+        ([Told(own=True, call="openat", act=Act.MAKE, subject=f"{HOME}/notes/deep/j")], (), ("{file.parent}/",)),
+        ([Told(own=True, call="mkdir", act=Act.FOLDER, subject=f"{HOME}/new")], (), ("~/new/",)),
+        ([Told(own=True, call="unlink", act=Act.REMOVE, subject="/srv/a/1"), *_read("/srv/a/2")], (), ("/srv/a/",)),
         (_read("/dev/urandom"), ("/dev/urandom",), ()),
     ],
 )
@@ -414,7 +429,10 @@ def test_paths_become_entries(told: list[Told], read: tuple[str, ...], write: tu
         (Told(own=True, call="openat", act=Act.READ, subject="/app/__pycache__/late.x.pyc"), "/app/late.py; import"),
         (Told(own=True, call="stat", act=Act.LOOK, subject="/srv/a"), "it asks whether there is /srv/a"),
         (Told(own=True, call="fork", act=Act.FORK), "it forks"),
-        (Told(own=True, call="bind", act=Act.OTHER), "the call bind: no Sandbox allows it"),
+        (Told(own=True, call="bind", act=Act.OTHER), "the call bind: nobody may listen for connections"),
+        (Told(own=True, call="mmap", act=Act.OTHER), "the call mmap: memory that can be executed: code that is loaded"),
+        (Told(own=True, call="uname", act=Act.OTHER), "the call uname: it asks for the machine's name"),
+        (Told(own=True, call="swapon", act=Act.OTHER), "the call swapon: no Sandbox allows it as it is made; under"),
         (Told(own=True, call="ptrace", act=Act.OTHER), "under the lock it ends the process"),
         (Told(own=True, call="socket", act=Act.SOCKET, subject="family 16, type 3"), "no Sandbox allows this kind"),
     ],
@@ -460,5 +478,58 @@ def test_a_program_that_the_member_could_replace_is_not_proposed(tmp_path: Path)
         Told(own=True, call="openat", act=Act.MAKE, subject=str(tmp_path / "new")),
     ]
     sandbox, remarks = propose(MEMBER, told)
-    assert (sandbox.exec, sandbox.write) == ((), (str(tmp_path),))
+    assert (sandbox.exec, sandbox.write) == ((), (f"{tmp_path}/",))
     assert "it could be replaced" in remarks[0]
+
+
+DECLARED: Final = Sandbox(
+    read=("{file}", "/etc/notary"),
+    write=("~/made/", "/srv/out"),
+    exec=("/bin/sh",),
+    network=("unix", "tcp:443"),
+    threads=True,
+)
+
+
+def test_what_is_declared_already_stays_whatever_the_run_did() -> None:
+    """A run that does nothing narrows nothing; one that stays inside adds nothing; what is new stands behind it."""
+    member = MEMBER._replace(declared=DECLARED)
+    weaker = "exec=[…] leaves the weaker list of calls: the level is partial, so write least='partial' too"
+    assert propose(member, []) == (DECLARED, (weaker,))
+    inside = [
+        *_read("/etc/notary/1", "/etc/notary/2", f"{HOME}/made/3"),
+        Told(own=True, call="openat", act=Act.MAKE, subject="/srv/out/x"),
+        Told(own=True, call="mkdir", act=Act.FOLDER, subject=f"{HOME}/made/deep"),
+        Told(own=True, call="socket", act=Act.SOCKET, subject="tcp"),
+        Told(own=True, call="connect", act=Act.CONNECT, subject="tcp:443"),
+    ]
+    assert propose(member, inside) == (DECLARED, (weaker,))
+    more = [
+        Told(own=True, call="openat", act=Act.MAKE, subject="/srv/new/x"),
+        Told(own=True, call="connect", act=Act.CONNECT, subject="tcp:80"),
+    ]
+    sandbox, _ = propose(member, [*inside, *more])
+    assert (sandbox.write, sandbox.network) == (("~/made/", "/srv/out", "/srv/new/"), ("unix", "tcp:443", "tcp:80"))
+
+
+def test_a_folder_with_the_applications_code_is_not_proposed_without_a_warning(tmp_path: Path) -> None:
+    """Writing beside one's own modules is writing the next run; a folder of its own is not remarked on."""
+    made = [Told(own=True, call="openat", act=Act.MAKE, subject=f"{tmp_path}/data/x")]
+    sandbox, remarks = propose(MEMBER, made)
+    assert (sandbox.write, remarks) == ((f"{tmp_path}/data/",), ())
+    for told, member in (
+        ([Told(own=True, call="openat", act=Act.MAKE, subject=f"{tmp_path}/x")], MEMBER),
+        (made, MEMBER._replace(search=(f"{tmp_path}/data/code",))),
+    ):
+        tmp_path.joinpath("module.py").touch()
+        sandbox, remarks = propose(member, told)
+        assert f"write=['{sandbox.write[0]}'] holds code of the application" in remarks[0]
+
+
+def test_what_a_declaration_overrides_is_proposed_where_it_is_declared() -> None:
+    """A class is not asked where its `Child(…)` has a sandbox, so the proposal is one; it can be evaluated."""
+    child = Child("keeping:Keeper", name="safe", sandbox=NOTHING, least="partial")
+    printed = list(lines(child, Role.ENCLAVE, Proposal(DECLARED, ())))
+    assert printed[0] == "safe (enclave, keeping:Keeper)"
+    made: Child = eval("\n".join(printed[1:]).strip(), {"Sandbox": Sandbox, "Child": Child})  # noqa: S307
+    assert (made.member, made.sandbox, made.least) == ("safe", DECLARED, child.least)

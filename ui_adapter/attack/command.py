@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from trollbridge.actors import exits
+from trollbridge.ui_adapter import loading, wrapping
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from trollbridge.actors.app import App
     from trollbridge.ui_adapter.attack.catalogue import Result
-    from trollbridge.ui_adapter.attack.suite import Choice
+    from trollbridge.ui_adapter.attack.suite import Choice, Report
 
 THROUGH: Final = 1
 """The exit code if anything got through, or was left open."""
@@ -34,21 +34,24 @@ EXIT_CODES: Final = (
     ("128+n", "Signal n ended it: 130 Ctrl-C, 143 SIGTERM. The copy is stopped in order."),
 )
 _EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<7}{meaning}" for code, meaning in EXIT_CODES)
-_POSITIONS: Final = ("extension", "hostile-ui", "outsider", "inside")
+_POSITION: Final = click.Choice(("extension", "hostile-ui", "outsider", "inside"), case_sensitive=False)
 
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.argument("reference", metavar="MODULE:APP", required=False)
-@click.option("--position", "positions", multiple=True, type=click.Choice(_POSITIONS), help="Only from this position.")
-@click.option("--only", "prefixes", multiple=True, metavar="PREFIX", help="Only attacks whose name begins so: F1, K3.")
-@click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON document.")
+@click.option("--position", "positions", multiple=True, type=_POSITION, help="Only from this position.")
+@click.option("--only", "prefixes", multiple=True, metavar="PREFIX", help="Only attacks whose name begins so: F1, k3.")
+@click.option("--verbose", "-v", is_flag=True, help="Show every attack, and what must happen instead.")
+@click.option("--json", "as_json", is_flag=True, help="Write the report, or the list, as one JSON document.")
 @click.option("--list", "only_list", is_flag=True, help="List the attacks and try none.")
-def attack(
+def attack(  # noqa: PLR0913  # click's way: an argument for each option
     reference: str | None,
+    *,
     positions: tuple[str, ...],
     prefixes: tuple[str, ...],
-    as_json: bool,  # noqa: FBT001  # click's way
-    only_list: bool,  # noqa: FBT001
+    verbose: bool,
+    as_json: bool,
+    only_list: bool,
 ) -> None:
     """Replay the attack catalogue against a copy of the application APP of MODULE.
 
@@ -56,6 +59,9 @@ def attack(
     its UI and of its extension; an enclave that counts what of it runs is the target. Your own handlers are never
     called, so your data stays as it is; enclaves are started and stopped several times, so stop the application
     first if two of it cannot run at once. It takes about half a minute and asks nothing.
+
+    Shows how many attacks were stopped, and each one that was not. Root may do to any process what an outsider is
+    refused, so those attacks on the running application are tried only if an ordinary user runs it.
 
     \b
     Examples:
@@ -71,47 +77,48 @@ def attack(
       outsider    another process of the same user
       inside      code that has broken into an enclave's process, against the kernel's isolation
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
-    from trollbridge.ui_adapter.attack import report, suite  # noqa: PLC0415  # the command line is read without them
+    loading.demand_linux()
+    from trollbridge.ui_adapter.attack import report, suite  # noqa: PLC0415  # they need Linux; `run` needs neither
 
     choice = suite.Choice(frozenset(suite.POSITIONS[each] for each in positions), prefixes)
     chosen = choice.of(suite.attacks())
     if not chosen:
-        msg = "no attack is called so; --list shows them all"
+        msg = f"no attack is called so{' from there' if positions else ''}; --list shows them all"
         raise click.BadParameter(msg, param_hint="--only")
-    if only_list:
-        click.echo(report.listed(chosen), nl=False)
-        return
-    if reference is None:
+    if only_list and as_json:
+        _write(report.listed_as_json(chosen))
+    elif only_list:
+        report.list_attacks(sys.stdout, chosen)
+    elif reference is None:
         msg = "Missing argument 'MODULE:APP'."
         raise click.UsageError(msg)
-    sys.exit(_run(reference, choice, len(chosen), as_json=as_json))
+    else:
+        found = _run(reference, choice, len(chosen))
+        if as_json:
+            _write(report.as_json(found))
+        else:
+            report.show(sys.stdout, found, verbose=verbose)
+        sys.exit(0 if found.passed else THROUGH)
 
 
-def _run(reference: str, choice: Choice, count: int, *, as_json: bool) -> int:
-    from trollbridge.ui_adapter.attack import report, suite  # noqa: PLC0415
+def _write(text: str) -> None:
+    """Write at once; raises `OSError` if nobody takes it."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
-    app = _loaded(reference)
+
+def _run(reference: str, choice: Choice, count: int) -> Report:
+    """Try the attacks on the application; raises `NotRunnable`, or why the copy does not start."""
+    from trollbridge.ui_adapter.attack import suite  # noqa: PLC0415  # as above
+
+    loading.import_from_here()
+    app = loading.load(reference)
     signal.signal(signal.SIGTERM, _terminated)
     progress = _Progress(count)
     try:
-        found = suite.run(app, reference, choice, progress.show)
+        return suite.run(app, reference, choice, progress.show)
     finally:
         progress.clear()
-    if as_json:
-        sys.stdout.write(report.as_json(found))
-        sys.stdout.flush()
-    else:
-        report.show(sys.stdout, found)
-    return 0 if found.passed else THROUGH
-
-
-def _loaded(reference: str) -> App:
-    """Return the application, as `trollbridge run` would; raises `NotRunnable`, `NotIsolated`."""
-    from trollbridge.ui_adapter import cli  # noqa: PLC0415  # it adds this command: the other way round at load time
-
-    cli._demand_linux()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # the same command line
-    cli._import_from_here()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # the same command line
-    return cli.load(reference)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
@@ -120,20 +127,27 @@ def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 class _Progress:
-    """One line on standard error that says how far it is, on a terminal only."""
+    """One line on standard error that says how far it is, on a terminal only; without escapes, which not all take."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._done = 0
         self._shown = sys.stderr.isatty()
+        self._room = wrapping.width(sys.stderr) - 1
+        self._last = 0
 
     def show(self, result: Result) -> None:
         self._done += 1
-        if self._shown:
-            sys.stderr.write(f"\r\x1b[K{self._done} of {self._count}: {result.attack.name} {result.outcome.value}")
-            sys.stderr.flush()
+        self._write(f"{self._done} of {self._count}: {result.attack.name} {result.outcome.value}")
 
     def clear(self) -> None:
+        if self._last:
+            self._write("")
+            self._write("")  # back to the margin
+
+    def _write(self, text: str) -> None:
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
+            line = text[: self._room]
+            sys.stderr.write(f"\r{line:<{self._last}}")
             sys.stderr.flush()
+            self._last = len(line)

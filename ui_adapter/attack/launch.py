@@ -56,11 +56,12 @@ def carry_out(plan: Plan, *, ordinary: bool = False, patience: float = PATIENCE)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            remove_left(plan.token)
             if isinstance(error, subprocess.TimeoutExpired):
                 msg = f"it took more than {patience:g} seconds"
                 raise RunnerFailed(msg) from None
             raise
+        finally:
+            remove_left(plan.token)  # the runner does it too, unless somebody has killed it
     try:
         return msgspec.json.decode(output, type=Records)
     except msgspec.DecodeError:

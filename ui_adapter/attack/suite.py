@@ -6,6 +6,7 @@ named with the reason; none is passed over in silence.
 
 from __future__ import annotations
 
+import os
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -60,6 +61,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     positions: frozenset[Position] = frozenset()
     prefixes: tuple[str, ...] = ()
+    """What the name begins with, in capitals or not."""
 
     def of(self, attacks: Iterable[Attack]) -> tuple[Attack, ...]:
         """Return those of `attacks` that are wanted."""
@@ -67,7 +69,7 @@ class Choice(msgspec.Struct, frozen=True):
             each
             for each in attacks
             if (not self.positions or each.position in self.positions)
-            and (not self.prefixes or each.name.startswith(self.prefixes))
+            and (not self.prefixes or each.name.lower().startswith(tuple(map(str.lower, self.prefixes))))
         )
 
 
@@ -89,10 +91,23 @@ class Report(msgspec.Struct, frozen=True):
     broken: tuple[str, ...]
     """Attacks that could not be brought to their end: the suite cannot say that they are stopped."""
     untried: tuple[Untried, ...]
+    root: bool = False
+    """Whether root ran it, whom the kernel lets do to a running application what it refuses its user."""
 
     def count(self, outcome: Outcome) -> int:
         """Return how many attacks came to an outcome."""
         return sum(each.outcome is outcome for each in self.results)
+
+    @property
+    def tried(self) -> int:
+        """How many attacks were tried."""
+        return len(self.results) - self.count(Outcome.NOT_TRIED)
+
+    @property
+    def left_to_users(self) -> int:
+        """How many outsider's attacks on the running application were not tried because root ran the suite."""
+        names = {each.name for each in ring.ATTACKS if each.position is Position.OUTSIDER}
+        return self.root * sum(each.outcome is Outcome.NOT_TRIED and each.attack.name in names for each in self.results)
 
     @property
     def passed(self) -> bool:
@@ -120,7 +135,8 @@ def run(app: App, name: str, choice: Choice, show: Show) -> Report:
     kernel = suite_kernel.run(app, choice.of(suite_kernel.ATTACKS), show)
     results, seconds = (*tried.results, *kernel.results), time.monotonic() - started
     broken = (*tried.broken, *kernel.broken)
-    return Report(name, round(seconds, 3), results, tried.honest, broken, _untried(results, choice))
+    untried = _untried(results, choice)
+    return Report(name, round(seconds, 3), results, tried.honest, broken, untried, root=os.geteuid() == 0)
 
 
 def _untried(results: Iterable[Result], choice: Choice) -> tuple[Untried, ...]:

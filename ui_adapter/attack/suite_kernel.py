@@ -1,7 +1,7 @@
 """The kernel half of the suite, with the sandboxes that the application's enclaves declare.
 
 May import: the catalogue, the attacks on the kernel's isolation, the doctor's reading of declarations. Invariant: of
-several enclaves the worst result counts for each attack, and says whose it is.
+several enclaves the worst result counts for each attack, and says whose it is if they differ.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ def run(app: App, attacks: Sequence[Attack], show: Show) -> Tried:
 
 
 def _merged(attack: Attack, rounds: dict[str, list[Result]]) -> Result:
-    """Return the worst result of one attack; if there are several enclaves, with the name of its own."""
+    """Return the worst result of one attack; if the enclaves' results differ, with the names of its own."""
     found = [(names, each) for names, made in rounds.items() for each in made if each.attack == attack]
     names, worst = min(found, key=lambda each: _WORST_FIRST.index(each[1].outcome))
-    if len(rounds) == 1:
+    if all(each == worst for _, each in found):
         return worst
     return msgspec.structs.replace(worst, happened=f"{names}: {worst.happened}")
 
