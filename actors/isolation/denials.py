@@ -1,6 +1,6 @@
 """What the lock refused, in words: which call it was, and which line of the declaration would allow it.
 
-May import: our messages, `failing`, `hints`, `imports`, `never`. Invariant: it explains and decides nothing; what it
+May import: our messages, `failing`, `hints`, `imports`. Invariant: it explains and decides nothing; what it
 shows of an argument is a path, a program, a port or the kind of a socket, never data.
 """
 

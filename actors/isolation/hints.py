@@ -103,6 +103,8 @@ def of_file(asked: Asked, error: OSError, sandbox: Sandbox) -> str:
     if name in NEVER and not (sandbox.exec and asked.event in {*_LINKS, "os.truncate"}):
         return f"{asked.event}({shown(paths[0])}): {NEVER[name]}"
     kind, needed = _needed(asked, paths)
+    if asked.event == "open" and covers(sandbox.write, paths[0]):
+        needed = paths  # a file that is declared itself
     if error.errno == errno.EXDEV and not _missing(kind, needed, sandbox):
         return ""  # two file systems, as it says
     return _file_line(f"{asked.event}({shown(paths[0])})", kind, needed, sandbox)
@@ -142,7 +144,7 @@ def _missing(kind: str, needed: list[str], sandbox: Sandbox) -> list[str]:
 
 def _everybodys(path: str) -> bool:
     folder = path.rstrip("/") or "/"
-    return path.endswith("/") and (folder in _EVERYBODYS or folder == os.environ.get("HOME", "").rstrip("/"))
+    return path.endswith("/") and (folder in _EVERYBODYS or folder == os.path.expanduser("~"))  # noqa: PTH111
 
 
 def _looked_at(name: str, path: str, sandbox: Sandbox) -> str:

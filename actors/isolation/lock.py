@@ -53,7 +53,7 @@ def lock(role: Role, sandbox: Sandbox, readable: Sequence[str] = ()) -> tuple[Ev
     evidence += [capabilities.no_new_privileges(), capabilities.drop()]
     evidence.append(landlock.restrict(sandbox, readable))
     evidence.append(seccomp.install(role, sandbox))
-    denials.watch()
+    denials.watch(sandbox)
     return tuple(evidence)
 
 

@@ -23,6 +23,7 @@ from trollbridge.ui_adapter.cli import cli
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = ("messages", "actors", "enclave", "ui_adapter")
 READS_ENVIRONMENT: Final = {
+    "actors/child.py": "sets HOME, for an actor whose sandbox names paths beneath it",
     "actors/isolation/interpreter.py": "a folder for the copy of the interpreter, where memory files are refused",
     "actors/spawn.py": "the names in PASSED_ON and MINIMAL, for the children",
     "ui_adapter/attack/ground.py": "a folder for the attacker's ground",
@@ -35,7 +36,7 @@ OPTIONS: Final = {
     "run": ["reference", "log", "quiet", "learn", "help"],
     "demo": ["help"],
     "doctor": ["reference", "as_json", "help"],
-    "attack": ["reference", "positions", "prefixes", "as_json", "only_list", "help"],
+    "attack": ["reference", "positions", "prefixes", "verbose", "as_json", "only_list", "help"],
 }
 """Every option of the command. `--learn` confines nothing, and says so; it changes nothing about the ring."""
 TEMPTING: Final = {

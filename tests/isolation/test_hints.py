@@ -235,6 +235,7 @@ def test_what_is_covered_is_the_users_own_matter(place: Path) -> None:
         (read, (place / "closed").read_text, "closed", "read"),
         (whole, (place / "closed").read_text, "closed", "read"),
         (whole, lambda: (place / "closed").write_text("x"), "closed", "write"),
+        (Sandbox(write=(f"{place}/closed",)), lambda: (place / "closed").write_text("x"), "closed", "write"),
         (whole, lambda: (place / "link").write_text("x"), "link", "write"),
         (read, (place / "link").read_text, "link", "read"),
     )

@@ -11,10 +11,11 @@ import pytest
 from tests.ui_adapter.commands import Ended, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ENCLAVE = '''
 """An enclave that reaches for more than it has declared."""
+import os
 import sys
 import threading
 
@@ -66,8 +67,18 @@ class Keeper(EnclaveActor):
 
     @handler
     def late(self) -> str:
-        import wave
-        return wave.__name__
+        import xml.etree.ElementTree
+        return xml.etree.ElementTree.__name__
+
+    @handler
+    def home(self) -> str:
+        with open("~/notes/two", "w", encoding="utf-8") as file:
+            return str(file.write("two"))
+
+    @handler
+    def expanded(self) -> str:
+        with open(os.path.expanduser("~/notes/two"), "w", encoding="utf-8") as file:
+            return str(file.write("two"))
 
     @handler
     def exotic(self) -> str:
@@ -84,7 +95,7 @@ class Warm(Keeper):
     sandbox = Sandbox(SANDBOX)
 
     def warm_up(self) -> None:
-        import wave
+        import xml.etree.ElementTree
 '''
 UI = '''
 """Calls one handler and shows what came of it."""
@@ -92,7 +103,7 @@ from trollbridge.actors import App, Child
 from trollbridge.messages.errors import CallError
 from trollbridge.ui_adapter.bridge import UiActor
 
-NAMES = ["read", "write", "keep", "dial", "spawn", "thread", "late", "exotic"]
+NAMES = ["read", "write", "keep", "dial", "spawn", "thread", "late", "home", "expanded", "exotic"]
 
 
 class Ask(UiActor):
@@ -122,23 +133,39 @@ def folder() -> Iterator[Path]:
         yield place
 
 
-def ask(folder: Path, call: str, sandbox: str = "", *, enclave: str = "Keeper", least: str = "full") -> Ended:
+def ask(  # noqa: PLR0913  # each is given by name
+    folder: Path,
+    call: str,
+    sandbox: str = "",
+    *,
+    enclave: str = "Keeper",
+    least: str = "full",
+    more: Mapping[str, str] | None = None,
+) -> Ended:
     """Run an application whose UI calls one handler of an enclave with this sandbox."""
     sandbox = sandbox.replace("PLACE", str(folder))
     code = ENCLAVE.replace("SANDBOX", sandbox).replace("PLACE", str(folder))
     ui = UI.replace("CALL", call).replace("ENCLAVE", enclave).replace("LEAST", least)
     (folder / "keeping.py").write_text(code, encoding="utf-8")
     (folder / "asking.py").write_text(ui, encoding="utf-8")
-    return run("run", "asking:app", folder=folder)
+    return run("run", "asking:app", folder=folder, more=more)
 
 
 CASES = {
     "read": ("read=['PLACE/notes/one']", "one", "open('PLACE/notes/one'): add read=['PLACE/notes/one'] to its Sandbox"),
-    "write": ("write=['PLACE/notes']", "two", "open('PLACE/notes/two'): add write=['PLACE/notes/two'] to its Sandbox"),
-    "keep": ("write=['PLACE/notes']", "kept", "'PLACE/notes/base'"),
+    "write": ("write=['PLACE/notes/']", "two", "open('PLACE/notes/two'): add write=['PLACE/notes/'] to its Sandbox"),
+    "keep": (
+        "write=['PLACE/notes/']",
+        "kept",
+        "sqlite3.connect('PLACE/notes/base'): add write=['PLACE/notes/'] to its Sandbox",
+    ),
     "dial": ("network=['tcp']", "111", "socket: add network=['tcp'] to its Sandbox"),
     "thread": ("threads=True", "threaded", "start of a thread: add threads=True to its Sandbox"),
-    "spawn": ("exec=['/bin/echo']", "spawned", "add exec=['/bin/echo'] to its Sandbox"),
+    "spawn": (
+        "exec=['/bin/echo']",
+        "spawned",
+        "add exec=['/bin/echo'] to its Sandbox and least=\"partial\" to its Child(…)",
+    ),
 }
 
 
@@ -171,9 +198,9 @@ def test_a_late_import_is_named(folder: Path) -> None:
     """A library that imports lazily: the line says where to import it; with `warm_up` it works."""
     ended = ask(folder, "late")
     [line] = [each for each in ended.log if each.event == "sandbox.denied"]
-    assert line.detail.startswith("import wave: import it at the top of the module, or in warm_up()")
+    assert line.detail.startswith("import xml.etree.ElementTree: import it at the top of the module, or in warm_up()")
     warm = ask(folder, "late", enclave="Warm")
-    assert (warm.code, warm.output.strip()) == (0, "wave")
+    assert (warm.code, warm.output.strip()) == (0, "xml.etree.ElementTree")
 
 
 def test_what_only_an_attacker_calls_ends_the_process_and_the_log_says_why(folder: Path) -> None:
@@ -187,7 +214,10 @@ def test_what_only_an_attacker_calls_ends_the_process_and_the_log_says_why(folde
     ("sandbox", "complaint"),
     [
         ("read=['PLACE/missing']", "Sandbox(read=['PLACE/missing']) does not exist"),
-        ("write=['PLACE/missing/deeper']", "cannot be made"),
+        ("write=['PLACE/missing']", "does not exist: make it, or end it with / to have it made as a folder"),
+        ("write=['PLACE/notes/one/deeper/']", "cannot be made: Not a directory"),
+        ("write=['PLACE/notes/one/']", "is a file: write it without the / at its end"),
+        ("reads=['PLACE']", "takes read=, write=, exec=, network= and threads=, and no reads"),
         ("exec=['PLACE/notes/one']", "PLACE/notes/one"),
         ("read=['relative']", "a path is absolute"),
         ("write='PLACE'", "is a list of strings"),
@@ -202,6 +232,26 @@ def test_a_sandbox_that_cannot_be_is_refused_before_the_lock(folder: Path, sandb
 
 def test_a_missing_folder_to_write_in_is_made_for_its_owner_only(folder: Path) -> None:
     """A15: the declared scope is there when the enclave starts."""
-    ended = ask(folder, "write", "write=['PLACE/notes', 'PLACE/made']")
+    ended = ask(folder, "write", "write=['PLACE/notes', 'PLACE/made/deep/']")
     assert (ended.code, ended.output.strip()) == (0, "two")
-    assert (folder / "made").stat().st_mode & 0o777 == 0o700
+    assert [each.stat().st_mode & 0o777 for each in (folder / "made", folder / "made" / "deep")] == [0o700, 0o700]
+
+
+def test_a_tilde_is_expanded_in_a_declaration_and_not_in_open(folder: Path) -> None:
+    """The line says so, and with what it says it works: the declaration's home folder is the process's own."""
+    more, sandbox = {"HOME": str(folder)}, "write=['~/notes/']"
+    [line] = [each for each in ask(folder, "home", sandbox, more=more).log if each.event == "sandbox.denied"]
+    assert "~ is not expanded in a path that is opened; write os.path.expanduser('~/notes/two')" in line.detail
+    ended = ask(folder, "expanded", sandbox, more=more)
+    assert (ended.code, ended.output.strip()) == (0, "3")
+    assert (folder / "notes" / "two").read_text(encoding="utf-8") == "two"
+
+
+def test_what_the_user_may_not_read_is_no_matter_of_the_sandbox(folder: Path) -> None:
+    """A declared file that is closed to its own user: the line says so, and proposes nothing."""
+    (folder / "notes" / "one").chmod(0)
+    ended = ask(folder, "read", "read=['PLACE/notes']")
+    [line] = [each for each in ended.log if each.event == "sandbox.denied"]
+    assert f"open('{folder}/notes/one')" in line.detail
+    assert "user may not read it" in line.detail
+    assert "add " not in line.detail

@@ -54,7 +54,7 @@ def test_a_wrong_call_is_told_in_one_line(name: str, text: str) -> None:
         ("declared", "'declared' does not name an application; write module:app"),
         ("declared:no_enclave_module", "nowhere:Clerk cannot be loaded: ModuleNotFoundError"),
         ("declared:no_ui_class", "asker:Nobody cannot be loaded: AttributeError"),
-        ("declared:broken_enclave", "broken:Enclave cannot be loaded: RuntimeError: two lines"),
+        ("declared:broken_enclave", "broken:Enclave cannot be loaded: RuntimeError at broken:5"),
         ("declared:no_setting", "Asker.__init__() missing 1 required positional argument: 'act'"),
         ("declared:swapped", "is not a"),
     ],

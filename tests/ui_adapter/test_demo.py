@@ -54,7 +54,7 @@ def test_what_it_prints_was_seen(place: Path) -> None:
     """Four PIDs, one parent; two refusals; calls that were told; epoch 1 dismantled before epoch 2 is formed (A58)."""
     output = run("demo", more={"TMPDIR": str(place)}).output
     table = re.findall(r"^  (\d+) +(\d+) +(supervisor|broker|ui|enclave) ", output, re.MULTILINE)
-    assert [role for _, _, role in table] == ["supervisor", "broker", "ui", "enclave"]
+    assert [role for _, _, role in table] == ["supervisor", "broker", "enclave", "ui"]
     assert {parent for _, parent, _ in table[1:]} == {table[0][0]}
     assert len(re.findall(r"epoch 1  uid\.refused +console", output)) == 2
     assert re.search(r"sign .*, sent +unknown$", output, re.MULTILINE)
