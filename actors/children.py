@@ -12,6 +12,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import Process
 from trollbridge.messages.control import MemberRecord
@@ -20,7 +21,6 @@ from trollbridge.messages.ids import SUPERVISOR
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.isolation.interpreter import Interpreters
     from trollbridge.messages import control
     from trollbridge.messages.ids import MemberId, Role
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 class Children:
     """Every process of one application."""
 
-    def __init__(self, epoll: select.epoll, interpreters: Interpreters) -> None:
-        """Take what the supervisor's loop waits on, and what the children run."""
+    def __init__(self, epoll: select.epoll) -> None:
+        """Take what the supervisor's loop waits on."""
         self._epoll = epoll
-        self._interpreters = interpreters
+        self._interpreters: Interpreters | None = None
+        """What the children run; made for the first of them, when this process can no longer be looked into."""
         self._by_member: dict[MemberId, Process] = {}
         self._by_fd: dict[int, Process] = {}
         self._incarnations: dict[MemberId, int] = {}
@@ -60,6 +61,8 @@ class Children:
 
     def start(self, member: MemberId, role: Role) -> Process:
         """Spawn a process for a member that has none; raises `OSError` if the system cannot."""
+        if self._interpreters is None:
+            self._interpreters = Interpreters.prepare()
         number = self._incarnations[member] = self._incarnations.get(member, 0) + 1
         process = Process(member, role, number, self._interpreters.of(role))
         self._by_member[member] = process
@@ -123,7 +126,7 @@ class Children:
         return late
 
     def end_all(self) -> None:
-        """Kill and reap whoever is left, the last started first."""
+        """Kill and reap whoever is left, the last started first; let go of what they ran."""
         left = tuple(reversed(tuple(self)))
         for process in left:
             process.kill()
@@ -131,3 +134,6 @@ class Children:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
             self.reap(process)
+        if self._interpreters is not None:
+            self._interpreters.close()
+            self._interpreters = None

@@ -22,7 +22,6 @@ from trollbridge.actors.formation import Place, boot, next_epoch
 from trollbridge.actors.hangup import Terminal
 from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
-from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.isolation.lock import harden
 from trollbridge.actors.log import Log, to_stderr
 from trollbridge.actors.postures import Postures
@@ -55,7 +54,6 @@ class Supervisor:
 
     def __init__(self, app: App, log: Log | None = None, postures: Postures | None = None) -> None:
         """Take the declaration, where the log goes (standard error without one), and who judges how all are kept."""
-        harden()
         occupy_standard()
         self._app = app
         self._log = log or Log(to_stderr)
@@ -64,8 +62,7 @@ class Supervisor:
         self._ring = Ring(Epoch(0), frozenset())
         self._ring.state = RingState.DISMANTLED
         self._epoll = select.epoll()
-        self._interpreters = Interpreters.prepare()
-        self._processes = Children(self._epoll, self._interpreters)
+        self._processes = Children(self._epoll)
         self.postures: Final = Postures(app) if postures is None else postures
         self._restarts = Restarts(app.intensity)
         self._heartbeat = Heartbeat()
@@ -84,6 +81,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
+        harden()
         with self._epoll, self._signals:
             self._epoll.register(self._signals.descriptor, select.EPOLLIN)
             self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
@@ -96,7 +94,6 @@ class Supervisor:
                 self._exit = exits.BOOT_FAILED
             finally:
                 self._processes.end_all()
-                self._interpreters.close()
         if self._failure:
             to_stderr(f"trollbridge: {self._failure}\n")
         self._log.line(

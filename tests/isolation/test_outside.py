@@ -36,11 +36,13 @@ def child(prepare: Callable[[], object]) -> Generator[int]:
     hold, release = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(release)
-        prepare()
-        os.write(said, b"r")
-        os.read(hold, 1)
-        os._exit(0)
+        try:
+            os.close(release)
+            prepare()
+            os.write(said, b"r")
+            os.read(hold, 1)
+        finally:
+            os._exit(0)
     os.close(hold)
     try:
         assert select.select([ready], [], [], 20)[0]
@@ -60,9 +62,13 @@ def seen(pid: int, *said: Evidence) -> dict[Mechanism, Evidence]:
 def test_claims_that_proc_contradicts_are_not_believed() -> None:
     """A12: seccomp, no new privileges and capabilities are read off /proc/PID/status of every thread."""
     everything = (Mechanism.SECCOMP, Mechanism.NO_NEW_PRIVILEGES, Mechanism.NO_CORE)
-    with child(lambda: resource.setrlimit(resource.RLIMIT_CORE, (1, 1))) as pid:
+    with child(lambda: None) as pid:
+        limits = resource.prlimit(pid, resource.RLIMIT_CORE)
         found = seen(pid, *claims(*everything))
-    assert {each: found[each].state for each in everything} == dict.fromkeys(everything, State.MISSING)
+    states = dict.fromkeys(everything, State.MISSING)
+    if limits == (0, 0):  # the tests themselves run without core files: then the claim is true
+        states[Mechanism.NO_CORE] = State.IN_FORCE
+    assert {each: found[each].state for each in everything} == states
     assert "the process says otherwise" in found[Mechanism.SECCOMP].remedy
 
 
