@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import http.client
+import json
 import mmap
 import os
 import re
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.enclave.children import in_child
 from trollbridge.actors.isolation import denials
 from trollbridge.actors.isolation.lock import lock
@@ -122,10 +124,6 @@ FOLLOWED: Final[Mapping[str, tuple[Callable[[str], object], dict[str, list[str]]
     "connect": (lambda _: connect(), {"network": ["tcp"]}),
     "datagrams": (lambda _: socket.socket(type=socket.SOCK_DGRAM), {"network": ["udp"]}),
     "unix": (lambda _: socket.socket(socket.AF_UNIX), {"network": ["unix"]}),
-    "look up": (
-        lambda _: look_up(),
-        {"network": ["tcp", "udp"], "read": ["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"]},
-    ),
     "program": (lambda _: subprocess.run(["/bin/true"], check=True), {"exec": ["/bin/true"]}),
     "spawned program": (lambda _: os.posix_spawn("/bin/true", ["true"], {}), {"exec": ["/bin/true"]}),
     "shell": (lambda _: subprocess.run("true", shell=True, check=True), {"exec": ["/bin/sh"]}),  # noqa: S602, S607
@@ -133,25 +131,52 @@ FOLLOWED: Final[Mapping[str, tuple[Callable[[str], object], dict[str, list[str]]
 }
 
 
-@pytest.mark.parametrize("act", FOLLOWED)
-def test_who_follows_the_hints_gets_what_is_needed_and_no_more(place: Path, act: str) -> None:
-    """Each line that is said can be pasted, and after all of them the act works: both halves of every refusal."""
-    function, expected = FOLLOWED[act]
+def followed(act: Callable[[], object]) -> dict[str, list[str]]:
+    """Follow each hint until the act works; return what was declared by then."""
     entries: dict[str, list[str]] = {}
     heard: list[str] = []
     while "done" not in heard:
         sandbox = msgspec.structs.replace(NOTHING, **{name: tuple(each) for name, each in entries.items()})
-        heard.append(said(sandbox, lambda: function(str(place))))
+        heard.append(said(sandbox, act))
         for name, each in proposed(heard[-1]).items():
             entries[name] = [*entries.get(name, []), *each]
         assert len(heard) <= MOST, heard
+    return entries
+
+
+@pytest.mark.parametrize("act", FOLLOWED)
+def test_who_follows_the_hints_gets_what_is_needed_and_no_more(place: Path, act: str) -> None:
+    """Each line that is said can be pasted, and after all of them the act works: both halves of every refusal."""
+    function, expected = FOLLOWED[act]
+    entries = followed(lambda: function(str(place)))
     assert entries == {name: [path.format(at=place) for path in paths] for name, paths in expected.items()}
+
+
+AFRESH: Final = "import json; from tests.isolation import test_hints as it; print(json.dumps({}))"
+"""A process that has never looked up a host: what the C library and Python load for it, they load once."""
+
+
+def afresh(expression: str) -> object:
+    """Return the value of an expression over this module, as `it`, in a new process."""
+    command = [sys.executable, "-c", AFRESH.format(expression)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    found: object = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    return found
+
+
+def test_a_name_can_be_looked_up_once_every_hint_is_followed() -> None:
+    """The C library needs sockets and three files; the first hint comes from Python itself."""
+    assert afresh("it.followed(it.look_up)") == {
+        "network": ["tcp", "udp"],
+        "read": ["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"],
+    }
+    text = afresh("it.said(it.NOTHING, it.look_up)")
+    assert str(text).startswith("looking up a host: add network=['tcp'] to its Sandbox")
 
 
 @pytest.mark.parametrize(
     ("act", "start"),
     [
-        (lambda: socket.create_connection(("127.0.0.1", 22)), "looking up a host: add network=['tcp'] to its Sandbox"),
         (lambda: socket.socket(), "socket: add network=['tcp'] to its Sandbox, or narrower ['tcp:PORT']"),  # noqa: PLW0108
         (lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW), "socket: no Sandbox allows this kind"),
         (lambda: open("/proc/self/maps"), "open('/proc/self/maps'): it shows other processes or the kernel, and"),  # noqa: PTH123, SIM115
