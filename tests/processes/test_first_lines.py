@@ -77,11 +77,20 @@ def folder() -> Iterator[Path]:
         yield place
 
 
-def play(folder: Path, early: str, declared: str = "Host", sandbox: str = "pass", *, user: bool = False) -> Ended:
+def play(  # noqa: PLR0913  # each test sets one or two of them by name
+    folder: Path,
+    early: str,
+    declared: str = "Host",
+    sandbox: str = "pass",
+    *,
+    user: bool = False,
+    left: float = 0.0,
+) -> Ended:
     """Run the application."""
     text = EARLY.replace("SANDBOX", sandbox).replace("EARLY", early).replace("DECLARED", declared)
     (folder / "inn.py").write_text(text, encoding="utf-8")
-    return run("run", "-q", "inn:app", folder=folder, prefix=ordinary([], folder / "home") if user else [])
+    prefix = ordinary([], folder / "home") if user else []
+    return run("run", "-q", "inn:app", folder=folder, prefix=prefix, afterwards=left)
 
 
 def test_those_who_may_chmod_run_another_copy_than_those_who_must_be_kept() -> None:
@@ -120,6 +129,6 @@ def test_a_declared_sandbox_binds_a_ui_from_its_first_line(folder: Path) -> None
 
 def test_the_sandbox_of_a_class_does_not_bind_a_process_that_was_started_before(folder: Path) -> None:
     """A12: so such a process is refused, and the sentence says what to do."""
-    ended = play(folder, "start()", sandbox="sandbox = Sandbox()")
+    ended = play(folder, "start()", sandbox="sandbox = Sandbox()", left=5.0)
     [sentence] = ended.said
     assert (ended.code, "a process was started before the lock" in sentence) == (78, True)

@@ -68,8 +68,11 @@ def run(
     more: Mapping[str, str] | None = None,
     typed: str = "",
     prefix: Sequence[str] = (),
+    afterwards: float = 0.0,
 ) -> Ended:
     """Run the command to its end with `typed` as its input; a command that hangs fails the test.
+
+    `afterwards`: seconds that a process may take to end which a UI itself has started; ours may take none.
 
     `prefix` is what the command is an argument of, such as a shell that limits it.
     """
@@ -83,7 +86,7 @@ def run(
         timeout=PATIENCE,
         check=False,
     )
-    _nothing_left(before, 0.0)
+    _nothing_left(before, afterwards)
     said, log = _split(done.stderr.decode())
     assert "Traceback" not in done.stderr.decode(), done.stderr.decode()
     return Ended(done.returncode, done.stdout.decode(), said, log)
