@@ -29,6 +29,9 @@ from trollbridge.messages.posture import Evidence, Mechanism, State
 from trollbridge.messages.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
     from trollbridge.actors.isolation.bpf import Action, Decision
     from trollbridge.messages.control import Boot
 
@@ -90,6 +93,16 @@ def _decided(name: str, decision: Decision) -> Decision:
     return _TOLD if decision.number in _REFUSED else Allow()
 
 
+class _KeepsApart:
+    """Finds nothing of the vault's modules: code that is not confined has no business with a real vault."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        del path, target
+        if fullname.startswith(_MODULES) and fullname != _HARMLESS:
+            msg = f"{fullname} is not loaded in learn mode, which confines nothing"
+            raise ImportError(msg, name=fullname)
+
+
 def record(role: Role) -> tuple[Evidence, ...]:
     """Have this process recorded from now on; return what is in force, which is not much.
 
@@ -99,6 +112,7 @@ def record(role: Role) -> tuple[Evidence, ...]:
         msg = "more than one thread runs where one must: start threads in on_start, not while a module is imported"
         raise DeclarationError(msg)
     settle()
+    sys.meta_path.insert(0, _KeepsApart())
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # the supervisor looks into it, for the paths
     secret_memory.prepare()
     evidence = [

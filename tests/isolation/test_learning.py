@@ -1,5 +1,6 @@
 """The recorder of learn mode, on real processes: what the lock might forbid is told, and nothing is changed."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import os
@@ -322,3 +323,12 @@ def test_an_enclave_of_the_application_learns_unless_it_has_loaded_what_keeps_se
     monkeypatch.setitem(sys.modules, "trollbridge.enclave.storage", sys)
     with pytest.raises(DeclarationError, match=r"uses trollbridge\.enclave\.storage, which keeps secrets"):
         learning.kept_real(_boot(), own)
+
+
+def test_a_recorded_process_loads_nothing_that_keeps_secrets_later_on_either() -> None:
+    """R10: an import in a handler is refused as well; everything else is found where it was."""
+    keeps_apart = learning._KeepsApart()
+    with pytest.raises(ImportError, match=r"trollbridge\.enclave\.access is not loaded in learn mode"):
+        keeps_apart.find_spec("trollbridge.enclave.access", None)
+    for name in ("trollbridge.enclave", "trollbridge.enclave.actor", "json"):
+        keeps_apart.find_spec(name, None)
