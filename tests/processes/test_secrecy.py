@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import os
 import re
@@ -191,8 +192,9 @@ def open_files(pid: int) -> Iterator[bytes]:
     """Return the content of every regular file that a process holds open, deleted ones and memory files too."""
     for number in proc.descriptors(pid) or ():
         path = Path(f"/proc/{pid}/fd/{number}")
-        if stat.S_ISREG(path.stat().st_mode):
-            yield path.read_bytes()
+        with contextlib.suppress(ProcessLookupError):  # a file of /proc, whose process has ended
+            if stat.S_ISREG(path.stat().st_mode):
+                yield path.read_bytes()
 
 
 def traces(places: Iterable[bytes], secrets: Iterable[bytes]) -> int:
