@@ -86,6 +86,8 @@ def run(
         timeout=PATIENCE,
         check=False,
     )
+    late = [each for each in descendants() - before if each.name.startswith("troll-")]
+    assert not late, f"a process of ours has outlived the command: {late}"
     _nothing_left(before, afterwards)
     said, log = _split(done.stderr.decode())
     assert "Traceback" not in done.stderr.decode(), done.stderr.decode()
