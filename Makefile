@@ -84,11 +84,17 @@ clean: ## removes everything that make made
 	@rm -rf $(VENV) .bench build dist trollbridge.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(FOLDERS) tests $(wildcard examples) -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# Programs that tests run beside ours.
+# Programs that tests run beside ours: program/Debian package.
+SYSTEM := gpg/gnupg sq/sq dbus-daemon/dbus-daemon gnome-keyring-daemon/gnome-keyring
+
 system:
 	@$(DEBIAN)
-	if ! command -v gpg >/dev/null && ! debian gnupg; then
-	    echo "The tests need gpg. Install it (Debian: apt-get install gnupg), then run make again." >&2
+	missing=()
+	for each in $(SYSTEM); do
+	    command -v "$${each%/*}" >/dev/null || missing+=("$${each#*/}")
+	done
+	if [ "$${#missing[@]}" -gt 0 ] && ! debian "$${missing[@]}"; then
+	    echo "The tests need more programs. Install them (Debian: apt-get install $${missing[*]}), then run make again." >&2
 	    exit 1
 	fi
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BRIDGE_NAMES: Final = frozenset({"epoch", "members", "open", "posture", "wait_dismantled", "wait_sealed"})
 """What a bridge itself offers: an enclave of such a name could not be reached."""
 
+_DESCRIPTORS: Final = range(3, 1 << 20)
+_MOST_DESCRIPTORS: Final = 8
+
 
 class ActorRef(msgspec.Struct, frozen=True):
     """`package.module:Class`: by name, only its own process imports it."""
@@ -48,9 +51,9 @@ class ActorRef(msgspec.Struct, frozen=True):
 class Child:
     """One actor of an application: which class, under which name, with which settings, and how it is kept."""
 
-    __slots__ = ("actor", "least", "member", "sandbox", "settings")
+    __slots__ = ("actor", "descriptors", "least", "member", "sandbox", "settings")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a declaration; each is given by name
         self,
         actor: str | type,
         *,
@@ -58,11 +61,14 @@ class Child:
         settings: Mapping[str, str] | None = None,
         sandbox: Sandbox | None = None,
         least: str | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         """Take a class or its name; `settings` reach its constructor as keywords.
 
         `sandbox`: what its process may reach, instead of what its class says; an extension's class is not asked.
-        `least`: the level below which the application does not start, instead of the application's. Raises
+        `least`: the level below which the application does not start, instead of the application's.
+        `descriptors`: of a UI, what it keeps under the same numbers of whatever the application was started with, such
+        as a pipe with a password; everything else but standard input, output and error is closed. Raises
         `DeclarationError`.
         """
         self.actor = ActorRef.parse(actor if isinstance(actor, str) else _name_of(actor))
@@ -76,6 +82,21 @@ class Child:
             raise DeclarationError(msg)
         self.sandbox = sandbox
         self.least = None if least is None else _level(least)
+        self.descriptors = _descriptors(descriptors, self.member)
+
+
+def _descriptors(numbers: Sequence[int], member: MemberId) -> tuple[int, ...]:
+    found = tuple(numbers)
+    if (
+        any(type(each) is not int or each not in _DESCRIPTORS for each in found)
+        or len(set(found)) < len(found)
+        or len(found) > _MOST_DESCRIPTORS
+    ):
+        msg = (
+            f"{member}: descriptors are at most {_MOST_DESCRIPTORS} different numbers from 3 on; 0 to 2 a UI has anyway"
+        )
+        raise DeclarationError(msg)
+    return found
 
 
 def _level(text: str) -> Level:
@@ -138,6 +159,10 @@ class App:
         self.intensity = intensity or Intensity()
         self._least = _level(least)
         self._check_names()
+        for each in (*self.enclaves, *self.extensions):
+            if each.descriptors:
+                msg = f"{each.member}: only a UI is given descriptors"
+                raise DeclarationError(msg)
         self.grants = self._resolve(grants or {})
 
     def run(self) -> int:

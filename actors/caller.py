@@ -135,7 +135,8 @@ class _Minder:
                 self._joined = None
                 self.sealed.set()
             case control.Kept(posture):
-                self.client.postures += (posture,)
+                of = {each.member: each for each in self.client.postures} | {posture.member: posture}
+                self.client.postures = tuple(of.values())
             case control.Dismantle(_, died):
                 self.client.detach(died)
                 self._leave_joined()

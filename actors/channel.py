@@ -79,11 +79,28 @@ class ParentChannel(Channel[control.ToChild, control.FromChild]):
         end.setblocking(False)  # noqa: FBT003  # the standard library's signature
         sockets.demand_credentials(end)
         self._buffer = bytearray(LARGEST)
+        self._most = 0
+        self._given: list[int] = []
+
+    def accept_descriptors(self) -> None:
+        """From now on, take descriptors with a message that asks for an errand; until then, with none."""
+        self._most = 1 + control.MOST_GIVEN
+
+    def given(self) -> list[int]:
+        """Return, once, the descriptors that came with the message that was taken last; the caller owns them."""
+        given, self._given = self._given, []
+        return given
+
+    def close(self) -> None:
+        """Close this end, and what came over it that nobody took."""
+        sockets.close_all(self.given())
+        super().close()
 
     def take(self, pid: int) -> control.FromChild:
         """Take the next message, which process `pid` must have sent; raises as `receive`, `Malformed` for another's."""
+        sockets.close_all(self.given())
         try:
-            length, sender = sockets.receive_from(self.socket, self._buffer)
+            length, sender, self._given = sockets.receive_given(self.socket, self._buffer, self._most)
         except BlockingIOError:
             raise
         except OSError:
@@ -92,7 +109,10 @@ class ParentChannel(Channel[control.ToChild, control.FromChild]):
             raise LinkLost
         if sender != pid:
             raise Malformed
-        return self._incoming.decode(bytes(self._buffer[:length]))
+        message = self._incoming.decode(bytes(self._buffer[:length]))
+        if isinstance(message, control.Errand) is not bool(self._given):
+            raise Malformed
+        return message
 
 
 def child_channel(descriptor: int) -> Channel[control.FromChild, control.ToChild]:

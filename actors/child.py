@@ -2,7 +2,8 @@
 
 May import: our messages and actors; the actor's own module by the name that the application declares. Invariant: the
 process dies with the supervisor; it has one descriptor from it, takes its first message from there, and runs no code
-of an application before that. The code of an extension runs only once the process is locked.
+of an application before that. The code of an extension runs only once the process is locked. A UI keeps, besides, the
+descriptors that its declaration names.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import socket
 import sys
 from importlib import import_module
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Final, NoReturn
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from trollbridge.actors.channel import child_channel
 from trollbridge.actors.isolation import denials, kernel
@@ -25,7 +27,7 @@ from trollbridge.actors.places import place
 from trollbridge.actors.rehearsal import rehearse
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
-from trollbridge.messages.control import FailureKind
+from trollbridge.messages.control import ErrandKind, FailureKind
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError, TrollbridgeError
 from trollbridge.messages.ids import MemberId, Role, member_id
 from trollbridge.messages.sandbox import NOTHING, checked
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from trollbridge.actors.channel import Channel
+    from trollbridge.actors.errand import Work
     from trollbridge.messages.posture import Evidence
     from trollbridge.messages.sandbox import Sandbox
 
@@ -131,14 +134,19 @@ def _sandbox(boot: control.Boot, actor: type | None) -> Sandbox | None:
 
 
 def _confine(
-    boot: control.Boot, role: Role, sandbox: Sandbox | None, readable: Sequence[str] = ()
+    boot: control.Boot,
+    role: Role,
+    sandbox: Sandbox | None,
+    readable: Sequence[str] = (),
+    *,
+    errands: bool = False,
 ) -> tuple[Evidence, ...]:
     """Lock this process, where a sandbox is declared; in learn mode have its calls recorded instead."""
     if boot.learn:
         from trollbridge.actors.isolation.learning import record  # noqa: PLC0415  # where there are secrets, never loaded
 
         return record(role)
-    return unlocked() if sandbox is None else lock(role, sandbox, readable)
+    return unlocked() if sandbox is None else lock(role, sandbox, readable, errands=errands)
 
 
 def _run_broker(channel: Control) -> int:
@@ -153,7 +161,7 @@ def _run_broker(channel: Control) -> int:
 def _run_enclave(channel: Control, boot: control.Boot, link: socket.socket) -> int:
     from trollbridge.actors.handler import exported  # noqa: PLC0415
     from trollbridge.actors.mailbox import Mailbox  # noqa: PLC0415
-    from trollbridge.actors.process_actor import ProcessActor  # noqa: PLC0415
+    from trollbridge.actors.process_actor import ProcessActor, check_errands  # noqa: PLC0415
 
     actor = load(boot.actor, boot.path)
     if not issubclass(actor, ProcessActor):
@@ -164,11 +172,12 @@ def _run_enclave(channel: Control, boot: control.Boot, link: socket.socket) -> i
 
         boot = kept_real(boot, actor)
     sandbox = _sandbox(boot, actor) or NOTHING
+    check_errands(boot.actor, actor.errands)
 
     def enter() -> tuple[Evidence, ...]:
         channel.refuse_descriptors()
         rehearse()
-        return _confine(boot, Role.ENCLAVE, sandbox)
+        return _confine(boot, Role.ENCLAVE, sandbox, errands=bool(actor.errands))
 
     ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter)
     try:
@@ -207,6 +216,13 @@ def _run_extension(channel: Control, boot: control.Boot, link: socket.socket) ->
     return run(actor, boot, channel, link, lambda: None)
 
 
+def _run_errand(channel: Control, boot: control.Boot) -> int:
+    from trollbridge.actors import errand  # noqa: PLC0415
+
+    work = import_module(errand.TERMS[ErrandKind(boot.actor)].module)
+    return errand.run(channel, cast("Work", work), boot.home)
+
+
 _RUN: Final = {Role.ENCLAVE: _run_enclave, Role.UI: _run_ui, Role.EXTENSION: _run_extension}
 
 
@@ -219,6 +235,8 @@ def _boot(channel: Control) -> int:
     try:
         if role is Role.BROKER:
             return _run_broker(channel)
+        if role is Role.ERRAND:
+            return _run_errand(channel, message)
         return _RUN[role](channel, message, socket.socket(fileno=descriptors[0]))
     except ActorNotLoadable as error:
         channel.send(control.Failed(FailureKind.NOT_LOADABLE, str(error)))
@@ -229,12 +247,18 @@ def _boot(channel: Control) -> int:
     return 1
 
 
+def _keep(*descriptors: int) -> None:
+    """Close whatever else the supervisor itself was started with; what is started from here inherits none of these."""
+    for before, after in pairwise([2, *sorted(descriptors), 1 << 20]):
+        os.closerange(before + 1, after)
+    for each in descriptors:
+        os.set_inheritable(each, False)  # noqa: FBT003  # the standard library's signature
+
+
 def main() -> NoReturn:
     """Run one process of an application and exit."""
     role, descriptor = Role(sys.argv[1]), int(sys.argv[2])
-    os.closerange(3, descriptor)  # whatever the supervisor itself was started with
-    os.closerange(descriptor + 1, 1 << 20)
-    os.set_inheritable(descriptor, False)  # noqa: FBT003  # the standard library's signature
+    _keep(descriptor, *map(int, sys.argv[3:]))
     _settle_in(role)
     channel = child_channel(descriptor)
     try:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.sockets import LinkLost
-from trollbridge.actors.spawn import Process
+from trollbridge.actors.spawn import NOTHING_BESIDES, Besides, Process
 from trollbridge.messages.control import MemberRecord
-from trollbridge.messages.ids import SUPERVISOR
+from trollbridge.messages.ids import SUPERVISOR, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trollbridge.messages import control
-    from trollbridge.messages.ids import MemberId, Role
+    from trollbridge.messages.ids import MemberId
 
 
 class Children:
@@ -47,8 +47,8 @@ class Children:
         return len(self._by_member)
 
     def records(self) -> tuple[MemberRecord, ...]:
-        """Return who lives, the supervisor first."""
-        members = (MemberRecord(each.member, each.role, each.pid) for each in self)
+        """Return which members live, the supervisor first."""
+        members = (MemberRecord(each.member, each.role, each.pid) for each in self if each.role is not Role.ERRAND)
         return (MemberRecord(SUPERVISOR, "supervisor", os.getpid()), *members)
 
     def get(self, member: str) -> Process | None:
@@ -59,12 +59,12 @@ class Children:
         """Return whose descriptor it is."""
         return self._by_fd.get(descriptor)
 
-    def start(self, member: MemberId, role: Role) -> Process:
-        """Spawn a process for a member that has none; raises `OSError` if the system cannot."""
+    def start(self, member: MemberId, role: Role, besides: Besides = NOTHING_BESIDES) -> Process:
+        """Spawn a process for a member that has none, or an errand; raises `OSError` if the system cannot."""
         if self._interpreters is None:
             self._interpreters = Interpreters.prepare()
         number = self._incarnations[member] = self._incarnations.get(member, 0) + 1
-        process = Process(member, role, number, self._interpreters.of(role))
+        process = Process(member, role, number, self._interpreters.of(role), besides)
         self._by_member[member] = process
         for descriptor in (process.pidfd, process.channel.fileno()):
             self._by_fd[descriptor] = process
@@ -81,15 +81,26 @@ class Children:
         except LinkLost:
             process.kill()
 
-    def silent(self, process: Process) -> None:
-        """Stop listening to a process that has closed its control channel."""
+    def hear(self, process: Process, grace: float) -> control.FromChild | None:
+        """Take the next message of a process; None if there is none. Raises as `ParentChannel.take`, but `LinkLost`.
+
+        One that has closed its control channel is listened to no more, and has `grace` seconds to end.
+        """
+        if process.channel.fileno() not in self._by_fd:
+            return None
+        try:
+            return process.channel.take(process.pid)
+        except BlockingIOError:
+            return None
+        except LinkLost:
+            self._silent(process)
+            self.expect_end(process, grace)
+            return None
+
+    def _silent(self, process: Process) -> None:
         descriptor = process.channel.fileno()
         if self._by_fd.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
-
-    def talks(self, process: Process) -> bool:
-        """Return whether its control channel is still listened to."""
-        return process.channel.fileno() in self._by_fd
 
     def reap(self, process: Process) -> int | None:
         """Take a process that has ended out of the table; return its exit status, None if it lives."""

@@ -59,6 +59,6 @@ def end_of(role: Role, status: int, *, standing: bool, ran: bool) -> End:
     """Return what an end means while a ring is `standing` or not; `ran`: it is the UI whose code has run."""
     code, name = describe(status)
     leaves = ran and code is not None
-    if role is Role.EXTENSION:
+    if role in (Role.EXTENSION, Role.ERRAND):
         return End(code, name, leaves=False, ring_falls=False, expected=status == 0 or not standing)
     return End(code, name, leaves, ring_falls=standing, expected=leaves or not standing)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
+from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,8 @@ SILENT: Final = 60
 """Beats without an answer or processor time after which a process is given up."""
 LONGEST: Final = 900
 """Beats without an answer after which a busy process is given up too."""
+
+_STOPPED: Final = "it is stopped by a signal"
 
 
 class _Pulse:
@@ -63,6 +66,11 @@ class Heartbeat:
         self.due = now + INTERVAL
         for process in tuple(processes):
             pulse = self._pulses.setdefault(process.pid, _Pulse())
+            if process.role is Role.ERRAND:  # it answers nobody while it works; how long it may is said elsewhere
+                pulse.missed = pulse.missed + 1 if process.stopped() else 0
+                if pulse.missed >= STOPPED:
+                    yield process, _STOPPED
+                continue
             if pulse.missed == 0:
                 pulse.number += 1
                 with contextlib.suppress(LinkLost):
@@ -76,7 +84,7 @@ class Heartbeat:
 
 def _verdict(process: Process, pulse: _Pulse) -> str:
     if pulse.missed >= STOPPED and process.stopped():
-        return "it is stopped by a signal"
+        return _STOPPED
     cpu = process.cpu()
     if cpu != pulse.cpu:
         pulse.cpu, pulse.busy_at = cpu, pulse.missed

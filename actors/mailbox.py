@@ -22,7 +22,7 @@ from trollbridge.actors.endpoint import Endpoint, found_link
 from trollbridge.actors.isolation import denials
 from trollbridge.actors.process_actor import Reply, incident_notice
 from trollbridge.actors.serving import Invocation, Serving
-from trollbridge.actors.sockets import LinkLost
+from trollbridge.actors.sockets import LinkLost, close_all
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.envelope import prologue
@@ -31,10 +31,12 @@ from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from trollbridge.actors.channel import Channel
     from trollbridge.actors.handler import Exported
+    from trollbridge.actors.process_actor import ProcessActor
+    from trollbridge.messages.control import ErrandKind
     from trollbridge.messages.posture import Evidence
     from trollbridge.messages.record import Item
 
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 JOIN_TIMEOUT: Final = 20.0
 """Seconds that the broker may take to answer the handshake."""
+ERRAND_TIMEOUT: Final = 60.0
+"""Seconds that a read or write on an errand's stream may take, unless whoever holds it sets others."""
 PATIENCE: Final = 1_000_000
 """Nanoseconds that a finished reply may wait for others to share its record."""
 MOST_READY: Final = 64
@@ -76,6 +80,8 @@ class Mailbox:
         """Nanoseconds that each handler took the last time."""
         self._lock = lock
         self._writing = False
+        self._actor: ProcessActor | None = None
+        self._wake: float | None = None
 
     # What the serving core asks for.
 
@@ -112,9 +118,29 @@ class Mailbox:
         with contextlib.suppress(LinkLost):
             self._control.send(control.Failed(FailureKind.START_FAILED, f"{text} ({where})" if where else text))
 
-    def enter(self) -> None:
-        """Have this process locked, and tell the supervisor how it is kept."""
-        self._control.send(control.Hello(self._lock()))
+    def enter(self, actor: ProcessActor) -> None:
+        """Have this process locked; tell the supervisor how it is kept, and which errands its actor may have."""
+        self._actor = actor
+        self._control.send(control.Hello(self._lock(), tuple(sorted(actor.errands))))
+
+    def errand(self, kind: ErrandKind, descriptors: Sequence[int]) -> socket.socket:
+        """Ask for a one-shot process: see `ProcessActor.errand`."""
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with far, contextlib.suppress(LinkLost):  # without a supervisor there is no errand, and soon no enclave
+            self._control.send(control.Errand(kind), far.fileno(), *descriptors)
+        close_all(descriptors)
+        near.settimeout(ERRAND_TIMEOUT)
+        return near
+
+    def testify(self) -> None:
+        """Tell the supervisor what the actor says of itself, if it says anything."""
+        evidence = () if self._actor is None else self._actor.evidence()
+        if evidence:
+            self._control.send(control.Statement(evidence))
+
+    def wake_at(self, moment: float | None) -> None:
+        """Have the actor's `on_wake` called once this time of the monotonic clock has passed; None: not at all."""
+        self._wake = moment
 
     # pykka's mailbox.
 
@@ -125,10 +151,19 @@ class Mailbox:
     def get(self) -> Delivery[Any]:
         """Return the next call; pump the link until there is one. Ends the process when the ring falls."""
         inbox = self._inbox
+        self._wake_up()
         while not inbox:
             self._flush()
             self._wait()
+            self._wake_up()  # before what has arrived meanwhile: it comes too late for what was to end
         return self._hand_over(inbox.popleft())
+
+    def _wake_up(self) -> None:
+        wake = self._wake
+        if wake is not None and self._actor is not None and time.monotonic() >= wake:
+            self._wake = None
+            self._flush()  # whoever has been answered need not wait for this
+            self._actor.wake()
 
     def _hand_over(self, delivery: Delivery[Any]) -> Delivery[Any]:
         """Return the next call; send the replies that should not wait for it first."""
@@ -159,7 +194,8 @@ class Mailbox:
 
     def _wait(self) -> None:
         control_fd, record = self._control.fileno(), False
-        for descriptor, events in self._epoll.poll():
+        wake = self._wake
+        for descriptor, events in self._epoll.poll(None if wake is None else max(0.0, wake - time.monotonic())):
             if descriptor == control_fd:
                 self.catch_up()
             elif events & ~select.EPOLLOUT:
@@ -207,6 +243,7 @@ class Mailbox:
         if fingerprint is not None:
             self._reported = True
             self._flush()
+            self.testify()
             self._control.send(control.Ready(self._epoch, fingerprint))
 
     # Control.

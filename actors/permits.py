@@ -11,16 +11,21 @@ from typing import Final
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
+from trollbridge.messages.posture import TESTIFIED
 
 EVERYONE: Final = frozenset(Role)
+LINKED: Final = EVERYONE - {Role.ERRAND}
+"""Who has a link."""
 PERMITS: Final = MappingProxyType(
     {
         control.Hello: (EVERYONE, "once"),
-        control.Ready: (EVERYONE, "once an epoch"),
+        control.Ready: (LINKED, "once an epoch"),
         control.Failed: (EVERYONE, "always"),
         control.Dismantled: (frozenset({Role.UI}), "once an epoch"),
-        control.Pong: (EVERYONE, "always"),
+        control.Pong: (LINKED, "always"),
         control.Notice: (frozenset({Role.BROKER, Role.ENCLAVE}), "always"),
+        control.Errand: (frozenset({Role.ENCLAVE}), "always"),
+        control.Statement: (frozenset({Role.ENCLAVE}), "always"),
     }
 )
 
@@ -28,12 +33,13 @@ PERMITS: Final = MappingProxyType(
 class Permits:
     """What one process has said so far."""
 
-    __slots__ = ("_role", "_said")
+    __slots__ = ("_errands", "_role", "_said")
 
     def __init__(self, role: Role) -> None:
         """Take its role, from its spawn record."""
         self._role = role
         self._said: set[tuple[type, int]] = set()
+        self._errands: frozenset[control.ErrandKind] = frozenset()
 
     def check(self, message: control.FromChild) -> None:
         """Note a message; raises `Malformed` if this process may not send it, or not again."""
@@ -42,4 +48,17 @@ class Permits:
         said = (type(message), epoch)
         if self._role not in roles or (often != "always" and said in self._said):
             raise Malformed
+        match message:
+            case control.Hello(_, errands):
+                if errands and self._role is not Role.ENCLAVE:
+                    raise Malformed
+                self._errands = frozenset(errands)
+            case control.Errand(kind):
+                if kind not in self._errands:
+                    raise Malformed
+            case control.Statement(evidence):
+                if any(each.mechanism not in TESTIFIED for each in evidence):
+                    raise Malformed
+            case _:
+                pass
         self._said.add(said)

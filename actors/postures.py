@@ -1,7 +1,7 @@
 """How each process of an application is kept: what it reports, what the supervisor sees, and whether that is enough.
 
-May import: our messages, `isolation`. Invariant: a process gets its first secret only once its posture has been taken
-and reaches the level that the application asks for.
+May import: `msgspec`, our messages, `isolation`. Invariant: a process gets its first secret only once its posture has
+been taken and reaches the level that the application asks for.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from trollbridge.actors.isolation import interpreter, lock, outside
+from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import SUPERVISOR, Role
-from trollbridge.messages.posture import Evidence, Level, Mechanism, Posture, State
+from trollbridge.messages.posture import TESTIFIED, Evidence, Level, Mechanism, Posture, State
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
@@ -45,6 +48,27 @@ class Postures:
         causes = "; ".join(f"{each.mechanism}: {each.evidence}{_remedy(each)}" for each in posture.lacking)
         accept = f"or accept less, with least={posture.level.value!r} in its Child(…) or in App(…)"
         return f"the kernel keeps it {posture.level}, and {least} is asked for. {causes}; {accept}"
+
+    def errand(self, process: Process, enclave: MemberId, reported: tuple[Evidence, ...]) -> tuple[Level, str]:
+        """Look at an enclave's errand that says it is locked: it must be kept as well as the enclave.
+
+        Return its level, and why it must not go on: empty if it may.
+        """
+        evidence = outside.look(process.pid, process.start_evidence, reported)
+        posture = outside.posture(enclave, Role.ENCLAVE.value, process.pid, evidence)
+        return posture.level, Postures.refusal(self, posture)
+
+    def testify(self, member: MemberId, testimony: tuple[Evidence, ...]) -> Posture:
+        """Add to an enclave's posture what it says of itself; return it. Its level was measured, and stays.
+
+        Raises `Malformed` for one whose posture was not taken.
+        """
+        before = self._of.get(member)
+        if before is None:
+            raise Malformed
+        evidence = (*(each for each in before.evidence if each.mechanism not in TESTIFIED), *testimony)
+        self._of[member] = posture = msgspec.structs.replace(before, evidence=evidence)
+        return posture
 
     def all(self) -> tuple[Posture, ...]:
         """Return the supervisor's posture and the last one of each member."""

@@ -18,13 +18,17 @@ from trollbridge.actors.isolation import denials
 from trollbridge.actors.places import place
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.serving import Invocation
-from trollbridge.messages.control import NoticeKind
+from trollbridge.actors.sockets import close_all
+from trollbridge.messages.control import MOST_GIVEN, ErrandKind, NoticeKind
 from trollbridge.messages.errors import CallError, DeclarationError, UsageError
 
 if TYPE_CHECKING:
+    import socket
     from types import TracebackType
 
     from trollbridge.actors.mailbox import Mailbox
+    from trollbridge.actors.serving import Caller
+    from trollbridge.messages.posture import Evidence
     from trollbridge.messages.sandbox import Sandbox
 
 
@@ -61,6 +65,9 @@ class ProcessActor(pykka.Actor):
     """Set once by the process's entry, before the actor is made."""
     sandbox: ClassVar[Sandbox | None] = None
     """What the process may reach once it is locked; None: nothing."""
+    errands: ClassVar[frozenset[ErrandKind]] = frozenset()
+    """Which one-shot processes it may have. With any, it may send descriptors, if only to the supervisor."""
+    _calling: Caller | None = None
 
     def __init__(self, **settings: str) -> None:
         """Take the settings of the actor's declaration; without a constructor of its own, an actor takes none."""
@@ -82,7 +89,7 @@ class ProcessActor(pykka.Actor):
 
     def _start_actor_loop(self) -> None:
         self.warm_up()
-        self._own_mailbox().enter()
+        self._own_mailbox().enter(self)
         try:
             self._actor_loop()
         finally:
@@ -91,9 +98,63 @@ class ProcessActor(pykka.Actor):
     def warm_up(self) -> None:
         """Do once, before the process is locked, whatever imports modules or reads files only when it is first used."""
 
+    @property
+    def caller(self) -> Caller:
+        """Who makes the call that runs now; raises `UsageError` while none does."""
+        if self._calling is None:
+            msg = "no call runs now, so nobody makes one"
+            raise UsageError(msg)
+        return self._calling
+
+    def errand(self, kind: ErrandKind, *descriptors: int) -> socket.socket:
+        """Have a one-shot process started for this actor; return the stream to it, with a timeout set.
+
+        Hands over `descriptors`, up to `MOST_GIVEN`, which are closed here whatever happens. Where the errand could not
+        be had, or has ended, the stream ends, or raises `ConnectionError` if something was unread. Raises `UsageError`
+        for a kind that the class does not declare.
+        """
+        if kind not in self.errands or len(descriptors) > MOST_GIVEN:
+            close_all(descriptors)
+            msg = f"{type(self).__name__} declares no errand {kind}, or hands over more than {MOST_GIVEN} descriptors"
+            raise UsageError(msg)
+        return self._own_mailbox().errand(kind, descriptors)
+
+    def wake_at(self, moment: float | None) -> None:
+        """Have `on_wake` called when this time of `time.monotonic` has passed; it replaces the last. None: never.
+
+        It is called in between two calls, and before one that arrives later. The clock stands still while the machine
+        sleeps.
+        """
+        self._own_mailbox().wake_at(moment)
+
+    def on_wake(self) -> None:
+        """Do what was to be done at the time of `wake_at`."""
+
+    def wake(self) -> None:
+        """Run `on_wake`; end the process if that fails."""
+        try:
+            self.on_wake()
+        except Exception:  # noqa: BLE001  # as in on_start: outside a call there is nobody to be told
+            self._handle_failure(*sys.exc_info())
+
+    def evidence(self) -> tuple[Evidence, ...]:
+        """Return what only this actor can tell of how it keeps its secrets; asked when it has started.
+
+        It is shown in its process's posture, and changes nothing about its level.
+        """
+        return ()
+
+    def testify(self) -> None:
+        """Have `evidence` asked again: what it says has changed."""
+        self._own_mailbox().testify()
+
     def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
         if isinstance(message, Invocation):
-            return self.on_receive(message)
+            self._calling = message.caller
+            try:
+                return self.on_receive(message)
+            finally:
+                self._calling = None
         return super()._handle_receive(message)  # from this very process: its own stop()
 
     def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
@@ -122,6 +183,13 @@ class ProcessActor(pykka.Actor):
         self._own_mailbox().give_up(f"{type(self).__name__} failed in on_start or its loop: {text}", place(traceback))
         sys.stderr.flush()
         os._exit(1)
+
+
+def check_errands(name: str, declared: object) -> None:
+    """Raise `DeclarationError` if what the class `name` declares as its errands is no set of kinds."""
+    if not isinstance(declared, frozenset) or not declared <= frozenset(ErrandKind):
+        msg = f"{name}: its errands are a frozenset of ErrandKind"
+        raise DeclarationError(msg)
 
 
 def incident_notice(invocation: Invocation, error: BaseException, number: str) -> tuple[NoticeKind, str, str, str]:

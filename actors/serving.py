@@ -57,10 +57,18 @@ class Origin(msgspec.Struct, frozen=True):
     sequence: int
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """Who makes a call, by the session that it came over: no message can say otherwise."""
+
+    member: MemberId
+    role: Role
+
+
 class Invocation(msgspec.Struct, frozen=True):
     """A call that may run: authenticated, claimed and decoded."""
 
     origin: Origin
+    caller: Caller
     exported: Exported
     arguments: tuple[object, ...]
 
@@ -267,14 +275,14 @@ class Serving:
             exported = client.codes.get(payload.code)
             if exported is None or exported.name != name:
                 raise AuthenticationFailed
-            return self._accept(envelope, exported, payload.arguments)
+            return self._accept(envelope, client.role, exported, payload.arguments)
         except ProtocolError as error:
             self._refuse(envelope, type(error).__name__)
         except CallError as error:
             self.fail(Origin(envelope.sender, envelope.uid, envelope.sequence), error)
         return None
 
-    def _accept(self, envelope: Envelope, exported: Exported, encoded: bytes) -> Invocation:
+    def _accept(self, envelope: Envelope, role: Role, exported: Exported, encoded: bytes) -> Invocation:
         if len(encoded) > exported.mark.max_bytes:
             raise TooLarge
         if envelope.deadline and envelope.deadline < self._out.now():
@@ -284,7 +292,8 @@ class Serving:
             arguments = exported.arguments.decode(encoded)
         except Malformed:
             raise InvalidArguments from None
-        return Invocation(Origin(envelope.sender, envelope.uid, envelope.sequence), exported, arguments)
+        origin = Origin(envelope.sender, envelope.uid, envelope.sequence)
+        return Invocation(origin, Caller(envelope.sender, role), exported, arguments)
 
     def _late(self, sender: MemberId) -> None:
         """Note a call that came too late: the first, the second, the fourth …, lest lateness fill the log."""

@@ -1,6 +1,6 @@
 """Unnamed SEQPACKET socket pairs: one packet is one record. The only module that touches a socket's options.
 
-May import: the standard library, our errors. Invariant: a packet is taken whole or refused; every packet that the
+May import: the standard library, our messages. Invariant: a packet is taken whole or refused; every packet that the
 broker takes carries the kernel's word for the process that sent it.
 """
 
@@ -10,16 +10,20 @@ import contextlib
 import os
 import socket
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from trollbridge.messages.control import MOST_GIVEN
 from trollbridge.messages.errors import Malformed, TrollbridgeError
 from trollbridge.messages.limits import LARGEST_RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SEND_BUFFER: Final = 4 * LARGEST_RECORD
 """Bytes asked for; the kernel may grant less. One record must fit."""
 _CREDENTIALS: Final = struct.Struct("3i")
 _SPACE: Final = socket.CMSG_SPACE(_CREDENTIALS.size)
-_DESCRIPTORS: Final = socket.CMSG_SPACE(4 * 4)
+_DESCRIPTORS: Final = socket.CMSG_SPACE(4 * (1 + MOST_GIVEN))
 
 
 class LinkLost(TrollbridgeError):
@@ -42,19 +46,47 @@ def demand_credentials(end: socket.socket) -> None:
 def receive_from(end: socket.socket, buffer: bytearray) -> tuple[int, int]:
     """Take one packet into `buffer`; return (its length, the PID that sent it). Length 0 is the end of the file.
 
-    Raises `BlockingIOError` if there is none, `Malformed` for one that did not fit.
+    Raises `BlockingIOError` if there is none, `Malformed` for one that did not fit, or came with a descriptor.
     """
+    length, pid, _ = receive_given(end, buffer, 0)
+    return length, pid
+
+
+def receive_given(end: socket.socket, buffer: bytearray, most: int) -> tuple[int, int, list[int]]:
+    """Take one packet as `receive_from` does, and up to `most` descriptors that came with it, close-on-exec.
+
+    Raises as `receive_from`; `Malformed` for more descriptors, of which then none is left open.
+    """
+    space = _SPACE + (socket.CMSG_SPACE(4 * most) if most else 0)
+    wanted = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
     try:
-        length, ancillary, flags, _ = end.recvmsg_into([buffer], _SPACE, socket.MSG_DONTWAIT)
+        length, ancillary, flags, _ = end.recvmsg_into([buffer], space, wanted)
     except ConnectionResetError:  # it ended with something unread: told once, and before what it had still sent
-        length, ancillary, flags, _ = end.recvmsg_into([buffer], _SPACE, socket.MSG_DONTWAIT)
+        length, ancillary, flags, _ = end.recvmsg_into([buffer], space, wanted)
     pid = 0
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
             pid = _CREDENTIALS.unpack(data)[0]
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    given = _given(ancillary)
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or len(given) > most:
+        close_all(given)
         raise Malformed
-    return length, pid
+    return length, pid, given
+
+
+def _given(ancillary: Iterable[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors that came with a packet."""
+    found: list[int] = []
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found += struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4])
+    return found
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors that nobody wants."""
+    for each in descriptors:
+        os.close(each)
 
 
 def send_with(end: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> None:
@@ -68,13 +100,9 @@ def send_with(end: socket.socket, data: bytes, descriptors: tuple[int, ...]) -> 
 def receive_with(end: socket.socket, size: int, *, flags: int = 0) -> tuple[bytes, list[int]]:
     """Take one packet of at most `size` bytes and the descriptors that came with it, close-on-exec."""
     data, ancillary, received, _ = end.recvmsg(size, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC | flags)
-    descriptors: list[int] = []
-    for level, kind, raw in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors += struct.unpack(f"{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
+    descriptors = _given(ancillary)
     if received & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-        for descriptor in descriptors:
-            os.close(descriptor)
+        close_all(descriptors)
         raise Malformed
     return data, descriptors
 

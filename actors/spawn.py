@@ -1,20 +1,22 @@
 """Starting and ending processes: always a fresh exec, one inherited descriptor, nothing in the environment.
 
-May import: the standard library, `channel`. Invariant: whoever is spawned here is known by PID and pidfd until it is
+May import: our messages, `channel`, `permits`. Invariant: whoever is spawned here is known by PID and pidfd until it is
 reaped, and dies with the supervisor.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trollbridge.actors import sockets
 from trollbridge.actors.channel import ParentChannel
 from trollbridge.actors.permits import Permits
+from trollbridge.messages import control
 from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ PASSED_ON: Final = (
 MINIMAL: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 CONTROL: Final = 3
-"""The descriptor at which a child finds its control channel."""
+"""The descriptor at which a child finds its control channel; the next one that is free, if it is given that one."""
 _ENTRY: Final = (
     "import gc; gc.disable(); import sys; sys.modules['typing_extensions'] = None; "
     "import msgspec; del sys.modules['typing_extensions']; from trollbridge.actors.child import main; main()"
@@ -51,22 +53,45 @@ _ENTRY: Final = (
 for which imports are 8 ms of work and no yield, is enabled once all is loaded (`isolation.lock.settle`)."""
 
 
+class Besides(NamedTuple):
+    """What one process gets besides what every process of its role gets."""
+
+    environment: tuple[str, ...] = ()
+    """Names of variables."""
+    descriptors: tuple[int, ...] = ()
+    """Descriptors of this process's own, under the same numbers."""
+
+
+NOTHING_BESIDES: Final = Besides()
+
+
 class Process:
     """One spawned process: its control channel, and its end once it has come."""
 
-    def __init__(self, member: MemberId, role: Role, incarnation: int, interpreter: Interpreter) -> None:
+    def __init__(
+        self,
+        member: MemberId,
+        role: Role,
+        incarnation: int,
+        interpreter: Interpreter,
+        besides: Besides = NOTHING_BESIDES,
+    ) -> None:
         """Spawn it; raises `OSError` if the system cannot."""
         self.member: Final = member
         self.role: Final = role
         self.incarnation: Final = incarnation
         ours, theirs = sockets.pair()
         ui = role is Role.UI
+        channel = next(number for number in itertools.count(CONTROL) if number not in besides.descriptors)
         try:
             self.pid: Final = os.posix_spawn(
                 interpreter.path,
-                [sys.executable, "-I", "-c", _ENTRY, role.value, str(CONTROL)],
-                _environment(os.environ, PASSED_ON if ui else MINIMAL) | interpreter.environment,
-                file_actions=_descriptors(theirs.fileno(), standard=ui),
+                [sys.executable, "-I", "-c", _ENTRY, role.value, *map(str, (channel, *besides.descriptors))],
+                _environment(os.environ, (PASSED_ON if ui else MINIMAL) + besides.environment)
+                | interpreter.environment,
+                file_actions=_descriptors(
+                    {theirs.fileno(): channel, **{each: each for each in besides.descriptors}}, standard=ui
+                ),
                 setsid=not ui,
                 setsigmask=(signal.SIGINT,),  # until the UI's code runs: Ctrl-C is for the supervisor before that
                 setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
@@ -86,7 +111,13 @@ class Process:
             raise
         self._status: int | None = None
         self.start_evidence: Final = interpreter.execute_only(self.pid)
-        self.permit: Final = Permits(role).check
+        self._permits: Final = Permits(role)
+
+    def permit(self, message: control.FromChild) -> None:
+        """Note what it says; raises `Malformed` if it may not. One that may have errands may send descriptors."""
+        self._permits.check(message)
+        if isinstance(message, control.Hello) and message.errands:
+            self.channel.accept_descriptors()
 
     @property
     def identity(self) -> dict[str, object]:
@@ -140,9 +171,14 @@ class Process:
         return self._status
 
 
-def _descriptors(control: int, *, standard: bool) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
-    """Return what the child's descriptors are to be: 0 to 2 and the control channel; it closes the others itself."""
-    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [(os.POSIX_SPAWN_DUP2, control, CONTROL)]
+def _descriptors(given: Mapping[int, int], *, standard: bool) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
+    """Return what the child's descriptors are to be: 0 to 2, and what is given it; it closes the others itself.
+
+    `given`: our numbers, and the child's. One that stays the same is marked to be inherited by this, in the child only.
+    """
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
+        (os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in given.items()
+    ]
     if not standard:
         actions += [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
     return actions

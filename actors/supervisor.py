@@ -7,10 +7,10 @@ child is left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,8 @@ from trollbridge.actors import exits
 from trollbridge.actors.admission import Admission, open_link
 from trollbridge.actors.children import Children
 from trollbridge.actors.ends import end_of
-from trollbridge.actors.formation import Place, boot, next_epoch
+from trollbridge.actors.errands import Errands
+from trollbridge.actors.formation import Place, next_epoch
 from trollbridge.actors.hangup import Terminal
 from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
@@ -27,8 +28,8 @@ from trollbridge.actors.log import Log, to_stderr
 from trollbridge.actors.postures import Postures
 from trollbridge.actors.ring import STANDING, Ring, RingEvent, RingState
 from trollbridge.actors.signals import Signals
-from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import occupy_standard
+from trollbridge.actors.starting import Starting, demand, hold
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.errors import ProtocolError, UsageError
@@ -36,9 +37,7 @@ from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
 from trollbridge.messages.vault import printable
 
 if TYPE_CHECKING:
-    import socket
-
-    from trollbridge.actors.app import App, Child
+    from trollbridge.actors.app import App
     from trollbridge.actors.spawn import Process
     from trollbridge.messages.posture import Evidence
 
@@ -53,21 +52,24 @@ class Supervisor:
     """Runs one application."""
 
     def __init__(self, app: App, log: Log | None = None, postures: Postures | None = None) -> None:
-        """Take the declaration, where the log goes (standard error without one), and who judges how all are kept."""
+        """Take the declaration, where the log goes (standard error without one), and who judges how all are kept.
+
+        Raises `DeclarationError` if a descriptor that the UI is to be given is not open.
+        """
+        demand(app.ui.descriptors)
         occupy_standard()
         self._app = app
         self._log = log or Log(to_stderr)
-        self._children: dict[MemberId, Child] = {child.member: child for child, _ in app.children}
         self._admission = Admission(app)
         self._ring = Ring(Epoch(0), frozenset())
         self._ring.state = RingState.DISMANTLED
         self._epoll = select.epoll()
         self._processes = Children(self._epoll)
         self.postures: Final = Postures(app) if postures is None else postures
-        self._restarts = Restarts(app.intensity)
-        self._heartbeat = Heartbeat()
-        self._terminal = Terminal()
-        self._signals = Signals()
+        self._starting = Starting(app, self._processes, self._log, self.postures.learn)
+        self._errands = Errands(self._processes, self.postures, self._log)
+        self._restarts, self._heartbeat = Restarts(app.intensity), Heartbeat()
+        self._terminal, self._signals = Terminal(), Signals()
         self._released: set[MemberId] = set()
         self._reason = self._failure = ""
         self._counts = False
@@ -77,11 +79,11 @@ class Supervisor:
         self._stopping, self._exit = False, 0
         self._form_at: float | None = None
         self._boot_until: float | None = None
-        self._path = tuple(os.path.abspath(each) for each in sys.path)  # noqa: PTH100  # '' must become the folder
 
     def run(self) -> int:
         """Run the application to its end; return the exit code. See `exits` for what the codes mean."""
         harden()
+        hold(self._app.ui.descriptors)
         with self._epoll, self._signals:
             self._epoll.register(self._signals.descriptor, select.EPOLLIN)
             self._log.line("application.started", 0, member=SUPERVISOR, pid=os.getpid())
@@ -161,26 +163,20 @@ class Supervisor:
         self._log.line("ring.forming", epoch, member=SUPERVISOR)
         self._boot_until = time.monotonic() + BOOT_LIMIT
         self._released.clear()
-        self._start(BROKER, Role.BROKER, None)
+        self._starting.start(BROKER, Role.BROKER, None, epoch)
         for place, theirs in admitted:
             process = self._processes.get(place.member)
             if process is None:
-                self._start(place.member, place.role, theirs)
+                self._starting.start(place.member, place.role, theirs, epoch)
             else:
                 join = control.Join(epoch, place.token, place.tickets, place.granted)
                 self._processes.tell(process, join, theirs.fileno())
                 theirs.close()
 
-    def _start(self, member: MemberId, role: Role, link: socket.socket | None) -> None:
-        process = self._processes.start(member, role)
-        self._log.line("process.started", self._ring.epoch, **process.identity)
-        child = self._children.get(member)
-        descriptors = () if link is None else (link.fileno(),)
-        self._processes.tell(process, boot(member, role, child, self._path, self.postures.learn), *descriptors)
-        if link is not None:
-            link.close()
-
     def _hello(self, process: Process, evidence: tuple[Evidence, ...]) -> None:
+        if process.role is Role.ERRAND:
+            self._errands.locked(process, evidence, self._ring.epoch)
+            return
         epoch, place = self._ring.epoch, self._admission.place(process.member)
         if (place is None and process.role is not Role.BROKER) or not self._kept(process, evidence):
             return
@@ -216,6 +212,8 @@ class Supervisor:
             self._processes.tell(BROKER, message, end.fileno())
 
     def _ready(self, process: Process, message: control.Ready) -> None:
+        if self._ring.state not in STANDING:
+            return
         if message.epoch != self._ring.epoch:
             raise ProtocolError
         if process.role is Role.EXTENSION:
@@ -232,7 +230,7 @@ class Supervisor:
         self._admission.seal()
         records = self._processes.records()
         for process in self._processes:
-            if process.role is not Role.UI:
+            if process.role not in (Role.UI, Role.ERRAND):
                 self._processes.tell(process, control.Seal(records))
         self._log.line("ring.sealed", self._ring.epoch, member=SUPERVISOR, fingerprint=self._ring.fingerprint)
         self._ran = self._processes.get(self._app.ui.member)
@@ -245,29 +243,24 @@ class Supervisor:
         if self._ring.state is not RingState.SEALED:
             msg = "an extension starts only once the ring is sealed"
             raise UsageError(msg)
-        self._start(member, Role.EXTENSION, self._admission.extension(member))
+        self._starting.start(member, Role.EXTENSION, self._admission.extension(member), self._ring.epoch)
 
     # What children say.
 
     def _receive(self, process: Process) -> None:
         try:
-            self._take(process, process.channel.take(process.pid))
-        except BlockingIOError:
-            return
-        except LinkLost:
-            self._processes.silent(process)
-            self._processes.expect_end(process, GRACE)
+            message = self._processes.hear(process, GRACE)
+            if message is not None:
+                self._take(process, message)
         except (ProtocolError, UsageError) as error:
             self._log.line("process.refused", self._ring.epoch, **process.identity, why=str(error), next="it is killed")
             process.kill()
 
     def _drain(self, process: Process) -> None:
         """Take what a process said before it ended."""
-        while self._processes.talks(process):
-            try:
-                self._take(process, process.channel.take(process.pid))
-            except (BlockingIOError, LinkLost, ProtocolError, UsageError):
-                return
+        with contextlib.suppress(ProtocolError, UsageError):
+            while (message := self._processes.hear(process, GRACE)) is not None:
+                self._take(process, message)
 
     def _take(self, process: Process, message: control.FromChild) -> None:
         process.permit(message)
@@ -275,8 +268,7 @@ class Supervisor:
             case control.Hello(evidence):
                 self._hello(process, evidence)
             case control.Ready():
-                if self._ring.state in STANDING:
-                    self._ready(process, message)
+                self._ready(process, message)
             case control.Failed(kind, text):
                 self._failed(process, kind, text)
             case control.Dismantled():
@@ -288,6 +280,16 @@ class Supervisor:
                 self._heartbeat.heard(process.pid, number)
             case control.Notice():
                 self._notice(process, message)
+            case control.Errand() | control.Statement():
+                self._serve(process, message)
+
+    def _serve(self, enclave: Process, message: control.Errand | control.Statement) -> None:
+        if isinstance(message, control.Statement):
+            posture = self.postures.testify(enclave.member, message.evidence)
+            if self._ring.state is RingState.SEALED:  # else the UI gets it with the Seal
+                self._processes.tell(self._app.ui.member, control.Kept(posture))
+        elif self._ring.state in STANDING:
+            self._errands.start(enclave, message.kind, enclave.channel.given(), self._ring.epoch)
 
     def _notice(self, process: Process, notice: control.Notice) -> None:
         kind, about = notice.kind, notice.about
@@ -300,7 +302,7 @@ class Supervisor:
     def _failed(self, process: Process, kind: FailureKind, said: str) -> None:
         text = printable(said)
         self._log.line("process.failed", self._ring.epoch, **process.identity, why=kind.name.lower().replace("_", " "))
-        if process.role is Role.EXTENSION:
+        if process.role in (Role.EXTENSION, Role.ERRAND):
             to_stderr(f"trollbridge: {process.member}: {text}\n")
             if kind is not FailureKind.WORK_FAILED:  # else it ends by itself
                 process.kill()
@@ -324,9 +326,12 @@ class Supervisor:
         if process.role is Role.UI:
             self._terminal.reclaim(process.pid)
         end = end_of(process.role, status, standing=self._ring.state in STANDING, ran=process is self._ran)
-        self._log.line("process.ended", self._ring.epoch, **process.identity, **end.fields)
+        event = "errand.ended" if process.role is Role.ERRAND else "process.ended"
+        self._log.line(event, self._ring.epoch, **process.identity, **end.fields)
         cause = f"{process.member} ended ({end.how})"
-        if process.role is Role.EXTENSION:
+        if process.role is Role.ERRAND:
+            self._errands.ended(process)
+        elif process.role is Role.EXTENSION:
             self._admission.remove(process.member)
         elif end.leaves:
             self._stop(end.code or 0, f"{process.member} has finished")
@@ -349,6 +354,8 @@ class Supervisor:
         for process in self._processes:
             if process.role is Role.EXTENSION:
                 process.terminate()
+            elif process.role is Role.ERRAND:
+                process.kill()
             self._processes.tell(process, control.Stop() if self._stopping else message)
             self._processes.expect_end(process, UI_GRACE if self._stopping and process.role is Role.UI else GRACE)
         self._reaped()

@@ -1,8 +1,8 @@
 """Certificates and secret keys as values: what may be encrypted to, what may sign, what decrypts. Part of `openpgp`.
 
-May import: `pysequoia`, our enclave's packets, our messages. Invariants: a `Certificate` holds no secret, and gives
-itself out for encrypting or signing only while it, and a subkey for that use, is alive and not revoked; a `SecretKey`
-is kept as it was made, so that what was encrypted to it can be opened whatever became of its certificate.
+May import: `pysequoia`, our enclave's packets, protection, carrier and self_description, our messages. Invariants: a
+`Certificate` holds no secret, and gives itself out for encrypting or signing only while it, and a subkey for that use,
+is alive and not revoked; a `SecretKey` opens what was encrypted to it whatever became of its certificate.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import pysequoia
 
-from trollbridge.enclave import packets
+from trollbridge.enclave import carrier, packets, protection, self_description
+from trollbridge.enclave.self_signature import Primary, signs_by_hand
+from trollbridge.messages import s2k
 from trollbridge.messages.errors import DeclaredError, KeyUnusable, NotOpenPGP
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from pysequoia.packet import Packet
+
+    from trollbridge.messages.vault import S2K, Protection
 
 _LIVING: Final = "secret key material is encrypted"
 """How pysequoia words that a hollow key has a living subkey for the use. Any other answer counts as a no."""
@@ -43,7 +47,10 @@ def strict(error: type[DeclaredError], text: str = "") -> Generator[None]:
 class Certificate:
     """A public key with its user ids and the signatures that bind them. Never a secret."""
 
-    __slots__ = ("_cert", "created", "expires", "fingerprint", "handles", "revoked", "user_ids")
+    __slots__ = (
+        "_cert", "algorithm", "created", "expires", "fingerprint", "handles", "revoked", "subkeys", "user_ids",
+        "version",
+    )  # fmt: skip
 
     def __init__(self, cert: pysequoia.Cert) -> None:
         """Read what today's policy accepts of it; raises `KeyUnusable` if that is nothing."""
@@ -57,6 +64,9 @@ class Certificate:
             self.created: Final = 0 if created is None else int(created.timestamp())
             self.expires: Final = None if expires is None else int(expires.timestamp())
             self.revoked: Final = cert.is_revoked
+            self.version: Final = found[0].body[0]
+            self.algorithm: Final = self_description.algorithm(found[0])
+            self.subkeys: Final = self_description.subkeys(found)
 
     @classmethod
     def read(cls, data: bytes) -> tuple[Certificate, ...]:
@@ -65,10 +75,11 @@ class Certificate:
         Raises `NotOpenPGP`, or `KeyUnusable` for one without a valid self-signature.
         """
         with strict(NotOpenPGP):
-            if packets.has_secret(packets.parse(data)):
+            parts = packets.read(data)
+            if packets.has_secret(parts):
                 msg = "This is a secret key; only certificates (public keys) are taken here."
                 raise NotOpenPGP(msg)
-            found = tuple(cls(cert) for cert in pysequoia.Cert.split_bytes(data))
+            found = tuple(cls(cert) for cert in pysequoia.Cert.split_bytes(b"".join(map(bytes, parts))))
         if not found:
             raise NotOpenPGP
         return found
@@ -78,6 +89,14 @@ class Certificate:
         """Return the certificate that `binary()` gave; raises `NotOpenPGP`."""
         with strict(NotOpenPGP):
             return cls(pysequoia.Cert.from_bytes(binary))
+
+    def with_parts(self, parts: Iterable[bytes]) -> Certificate:
+        """Return the certificate that consists of these packets; raises `KeyUnusable` if it is another, or none."""
+        with strict(KeyUnusable):
+            found = Certificate(pysequoia.Cert.from_bytes(b"".join(parts)))
+        if found.fingerprint != self.fingerprint:
+            raise KeyUnusable
+        return found
 
     def merged(self, other: Certificate) -> Certificate:
         """Return the certificate with what both know, revocations included; raises `KeyUnusable` for another key's."""
@@ -109,11 +128,34 @@ class Certificate:
         msg = "The recipient's key has no living subkey to encrypt to."
         raise KeyUnusable(msg)
 
+    def check_signs(self) -> None:
+        """Raise `KeyUnusable` unless it has a living, unrevoked key for signing; none is used for the answer."""
+        self._check_alive()
+        with strict(KeyUnusable):
+            hollow = pysequoia.Tsk.from_bytes(packets.hollow(packets.parse(self.binary())))
+        try:
+            hollow.signer()
+        except RuntimeError as answer:
+            if _LIVING in str(answer):
+                return
+        msg = "The key has no living subkey to sign with."
+        raise KeyUnusable(msg)
+
     def signer(self, secret: SecretKey) -> pysequoia.PySigner:
         """Return what signs with `secret`, if this, its certificate as it is today, lets it; raises `KeyUnusable`."""
         self._check_alive()
-        with strict(KeyUnusable):
-            return secret.under(self).signer()
+        with strict(KeyUnusable, "The key has no living subkey to sign with, or its secret is not here."):
+            return secret.under(self).signer(secret.password())
+
+    def certifier(self, secret: SecretKey) -> pysequoia.PySigner:
+        """Return what changes this certificate, expired or not; raises `KeyUnusable`.
+
+        pysequoia gives none for an expired key, so it is asked for the key as it was made, which did not expire.
+        """
+        with contextlib.suppress(RuntimeError):
+            return secret.as_made().certifier(secret.password())
+        with strict(KeyUnusable, "The secret half of the primary key is not here, or the key is expired."):
+            return secret.under(self).certifier(secret.password())
 
     def _check_alive(self) -> None:
         now = dt.datetime.now(dt.UTC).timestamp()
@@ -126,37 +168,92 @@ class Certificate:
 
 
 class SecretKey:
-    """A transferable secret key as it was made, without an expiry. It shows nothing; the one way out is `binary`."""
+    """A transferable secret key as it was made. It shows nothing; the one way out is `binary`.
 
-    __slots__ = ("_decryptors", "_joined", "_packets")
+    Its packets are under a password which is asked for at each use, so that nothing in here opens them; only Sequoia
+    ever has the secret in clear, and under its own encryption but while it works with it.
+    """
 
-    def __init__(self, binary: bytes) -> None:
-        """Take what `binary` gave; raises `NotOpenPGP`.
+    __slots__ = ("_joined", "_packets", "_password")
 
-        The bytes are not kept: in its packets Sequoia holds the secrets encrypted, but while it works with them.
+    def __init__(self, binary: bytes, password: Callable[[], str | None] | None = None) -> None:
+        """Take what `binary` gave, and what tells the password; None for a key that no password protects.
+
+        Raises `NotOpenPGP`.
         """
         with strict(NotOpenPGP):
             found = packets.parse(binary)
             if not packets.has_secret(found):
                 raise NotOpenPGP
             self._packets: Final = found
-            self._decryptors: Final = tuple(_decryptors(found))
+        self._password: Final = password
         self._joined: tuple[Certificate, pysequoia.Tsk] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The primary key's fingerprint."""
+        return self._packets[0].fingerprint or ""
+
+    def password(self) -> str | None:
+        """Return the password, None for a key without one."""
+        return None if self._password is None else self._password()
 
     def binary(self) -> bytes:
         """Return the secret key itself, for the sealed record and for nothing else."""
         return b"".join(map(bytes, self._packets))
 
+    def as_made(self) -> pysequoia.Tsk:
+        """Return the key with the signatures that it was made or imported with."""
+        return pysequoia.Tsk.from_packets(self._packets)
+
+    def locks(self) -> tuple[S2K, ...]:
+        """Return what its password is stretched with; empty if no password protects it."""
+        return protection.locks(self._packets)
+
+    def keys(self) -> dict[S2K, bytes]:
+        """Return its own password, stretched for each lock."""
+        password = self.password()
+        return {} if password is None else {lock: s2k.stretch(password, lock) for lock in self.locks()}
+
+    def protected(self, under: Protection, keys: Mapping[S2K, bytes] | None = None) -> bytes:
+        """Return the key under another password, in binary; `keys` are stretched passwords, by default its own.
+
+        Raises `WrongPassword` or `NotOpenPGP` as `protection.revealed`.
+        """
+        return b"".join(protection.protected_again(self._packets, self.keys() if keys is None else keys, under))
+
+    def primary(self) -> Primary | None:
+        """Return what makes self-signatures by hand, None if this key cannot; raises as `protected`."""
+        packet = self._packets[0]
+        if packet.tag not in packets.SECRET or not signs_by_hand(packet):
+            return None
+        secret = protection.revealed(packet, self.keys())
+        try:
+            return Primary(packet, secret)
+        finally:
+            protection.wipe(secret)
+
     def under(self, certificate: Certificate) -> pysequoia.Tsk:
         """Return the key with the signatures of `certificate`, which decide what it may do."""
         if self._joined is None or self._joined[0] is not certificate:
-            today = packets.parse(certificate.binary())
-            self._joined = (certificate, pysequoia.Tsk.from_packets(packets.rejoined(self._packets, today)))
+            self._joined = (certificate, pysequoia.Tsk.from_packets(self.rejoined(certificate)))
         return self._joined[1]
 
-    def decryptors(self) -> tuple[pysequoia.PyDecryptor, ...]:
-        """Return one for each subkey that decrypts."""
-        return self._decryptors
+    def rejoined(self, certificate: Certificate) -> list[Packet]:
+        """Return the packets of `under`."""
+        return packets.rejoined(self._packets, packets.parse(certificate.binary()))
+
+    def decryptors(self, handles: frozenset[str] = frozenset()) -> Iterator[pysequoia.PyDecryptor]:
+        """Yield one for each subkey that decrypts; of those with one of these `handles` only, if there are any."""
+        for binary in self.carried(handles):
+            with contextlib.suppress(RuntimeError):
+                yield pysequoia.Tsk.from_bytes(binary).decryptor(self.password())
+
+    def carried(self, handles: frozenset[str] = frozenset()) -> Iterator[bytes]:
+        """Yield a transferable secret key for each subkey that decrypts; see `carrier`."""
+        for packet in packets.decrypting(self._packets):
+            if not handles or not handles.isdisjoint((packet.fingerprint, packet.key_id)):
+                yield carrier.carried(packet)
 
     def __repr__(self) -> str:
         """Show nothing."""
@@ -167,9 +264,3 @@ class SecretKey:
         raise TypeError(msg)
 
     __reduce_ex__ = __copy__ = __deepcopy__ = _refuse
-
-
-def _decryptors(secret: Sequence[Packet]) -> Iterator[pysequoia.PyDecryptor]:
-    for part in packets.one_subkey_each(secret):
-        with contextlib.suppress(RuntimeError):  # a subkey for another use
-            yield pysequoia.Tsk.from_packets(part).decryptor()

@@ -1,9 +1,9 @@
 """The vault's file: one SQLite database, one owner, every change whole or absent. It knows rows, not what is in them.
 
-May import: `sqlite3`, our messages. This is the only module that touches the vault's file. Invariants: the file is a
-plain one, ours, with one name and mode 0600; while a `Database` is open no other process has one on that file, and
-the kernel ends that claim when the process dies, however it dies (flock; there is no lock file); no exception of
-`sqlite3` or of the system escapes.
+May import: `sqlite3`, our enclave's schema and sealing, our messages. This is the only module that touches the vault's
+file. Invariants: the file is a plain one, ours, with one name and mode 0600; while a `Database` is open no other
+process has one on that file, and the kernel ends that claim when the process dies, however it dies (flock; there is no
+lock file); no exception of `sqlite3` or of the system escapes.
 
 `synchronous=EXTRA` is FULL and one thing more: the folder is synced after a commit has removed its rollback journal.
 Without that, a power cut could bring the journal back and undo a write that was already acknowledged.
@@ -20,20 +20,13 @@ import stat
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from trollbridge.enclave import schema
 from trollbridge.enclave.sealing import Row
 from trollbridge.messages.errors import StorageFailed, VaultCorrupt, VaultExists, VaultInUse, VaultMissing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-SCHEMA: Final = 1
-"""The schema's version, in `user_version`. A migration reads an older one and writes this one in one transaction."""
-APPLICATION: Final = 0x54524C42
-_HEADER: Final = "CREATE TABLE header (one INTEGER PRIMARY KEY, body BLOB NOT NULL, failures INTEGER NOT NULL)"
-_RECORD: Final = (
-    "CREATE TABLE record (id BLOB PRIMARY KEY, kind INTEGER NOT NULL, version INTEGER NOT NULL, "
-    "salt BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID"
-)
 _SETTINGS: Final = (
     "synchronous=EXTRA", "temp_store=MEMORY", "trusted_schema=OFF", "cell_size_check=ON", "secure_delete=ON",
     "mmap_size=0",
@@ -125,23 +118,8 @@ def _connected(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _check_schema(connection: sqlite3.Connection) -> None:
-    """Raise `VaultCorrupt` unless the file is structurally sound and holds our two tables and nothing else."""
-    (application,), (schema,) = (
-        connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-    )
-    if application != APPLICATION:
-        raise VaultCorrupt
-    if schema > SCHEMA:
-        msg = f"The vault was written by a newer Trollbridge (schema {schema}); update to open it."
-        raise VaultCorrupt(msg)
-    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name").fetchall()
-    expected = [(b"table", name, name, sql.encode()) for name, sql in ((b"header", _HEADER), (b"record", _RECORD))]
-    if schema != SCHEMA or found != expected or connection.execute("PRAGMA quick_check(1)").fetchall() != [(b"ok",)]:
-        raise VaultCorrupt
-
-
-def _typed(row: tuple[object, ...]) -> Row:
+def typed(row: tuple[object, ...]) -> Row:
+    """Return a row of the table as what it must be; raises `VaultCorrupt`."""
     match row:
         case (bytes() as row_id, int() as kind, int() as version, bytes() as salt, bytes() as sealed) if version >= 0:
             return Row(row_id, kind, version, salt, sealed)
@@ -161,7 +139,7 @@ class Database:
 
     @classmethod
     def open(cls, path: str) -> Database:
-        """Open an existing vault file and claim it.
+        """Open an existing vault file, claim it and bring it up to this version.
 
         Raises `VaultMissing`, `VaultInUse` (at once), `VaultCorrupt`, or `StorageFailed` for a file that is not plain,
         private and ours.
@@ -177,11 +155,7 @@ class Database:
         database = cls._opened(path, create=True)
         try:
             with _translated(), database._transaction() as connection:  # noqa: SLF001  # our own, through the class method
-                connection.execute(f"PRAGMA application_id={APPLICATION}")
-                connection.execute(f"PRAGMA user_version={SCHEMA}")
-                connection.execute(_HEADER)
-                connection.execute(_RECORD)
-                connection.execute("INSERT INTO header VALUES (1, ?, 0)", (header,))
+                schema.make(connection, header)
                 connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", rows)
         except BaseException:
             database.close()
@@ -189,7 +163,28 @@ class Database:
         return database
 
     @classmethod
+    def diagnosis(cls, path: str) -> list[str]:
+        """Return what SQLite finds wrong with a file that need not be a vault; raises as `open` does."""
+        database = cls._connected(path, create=False)
+        try:
+            return database.complaints()
+        finally:
+            database.close()
+
+    @classmethod
     def _opened(cls, path: str, *, create: bool) -> Database:
+        database = cls._connected(path, create=create)
+        try:
+            with _translated():
+                database._check(create=create)  # noqa: SLF001  # as above
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def _connected(cls, path: str, *, create: bool) -> Database:
+        """Claim the file and connect to it, whatever is in it."""
         descriptor = _descriptor(path, create=create)
         try:
             with _translated():
@@ -198,21 +193,22 @@ class Database:
         except BaseException:
             os.close(descriptor)
             raise
-        database = cls(descriptor, connection)
-        try:
-            with _translated():
-                connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # rolls an interrupted write back
-                empty = os.fstat(descriptor).st_size == 0
-                if create and not empty:
-                    raise VaultExists
-                if not create:
-                    if empty:
-                        raise VaultMissing
-                    _check_schema(connection)
-        except BaseException:
-            database.close()
-            raise
-        return database
+        return cls(descriptor, connection)
+
+    def _check(self, *, create: bool) -> None:
+        """Roll an interrupted write back; then raise unless the file is what it must be."""
+        self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        empty = os.fstat(self._descriptor).st_size == 0
+        if create:
+            if not empty:
+                raise VaultExists
+            return
+        if empty:
+            raise VaultMissing
+        version = schema.check(self._connection)
+        if version != schema.VERSION:
+            with self._transaction() as connection:
+                schema.migrate(connection, version)
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -226,32 +222,77 @@ class Database:
                 connection.execute("ROLLBACK")
             raise
 
-    def header(self) -> tuple[bytes, int]:
-        """Return the header's bytes and the number of wrong passwords since the last right one."""
+    def _header(self, columns: str) -> tuple[object, ...]:
         with _translated():
-            match self._connection.execute("SELECT body, failures FROM header").fetchall():
-                case [(bytes() as body, int() as failures)] if failures >= 0:
-                    return body, failures
+            match self._connection.execute(f"SELECT {columns} FROM header").fetchall():  # noqa: S608  # our own names
+                case [row]:
+                    return tuple(row)
                 case _:
                     raise VaultCorrupt
 
-    def set_failures(self, failures: int) -> None:
-        """Record how many wrong passwords there were. It is not sealed: whoever writes the file can reset it."""
+    def header(self) -> bytes:
+        """Return the header's bytes."""
+        match self._header("body"):
+            case (bytes() as body,):
+                return body
+            case _:
+                raise VaultCorrupt
+
+    def set_header(self, header: bytes) -> None:
+        """Replace the header, or raise as `write` does; on return the new one is on the disk.
+
+        A failure after the commit took effect counts as done: what the disk holds decides.
+        """
+        try:
+            self._update("UPDATE header SET body = ?", header)
+        except StorageFailed:
+            if self.header() != header:
+                raise
+
+    def attempts(self) -> tuple[int, int]:
+        """Return how many wrong passwords there were since the last right one, and when the last came.
+
+        The time in milliseconds since 1970.
+        """
+        match self._header("failures, failed_at"):
+            case (int() as failures, int() as failed_at) if failures >= 0 and failed_at >= 0:
+                return failures, failed_at
+            case _:
+                raise VaultCorrupt
+
+    def set_attempts(self, failures: int, failed_at: int) -> None:
+        """Record both. They are not sealed: whoever writes the file can reset them."""
+        self._update("UPDATE header SET failures = ?, failed_at = ?", failures, failed_at)
+
+    def _update(self, statement: str, *values: object) -> None:
         with _translated(), self._transaction() as connection:
-            connection.execute("UPDATE header SET failures = ?", (failures,))
+            _check_plain(os.fstat(self._descriptor))
+            connection.execute(statement, values)
+
+    def complaints(self, limit: int = 20) -> list[str]:
+        """Return what SQLite finds wrong with the file's structure, at most so many sentences."""
+        with _translated():
+            found = self._connection.execute(f"PRAGMA integrity_check({limit:d})").fetchall()
+        return [text.decode(errors="replace") for (text,) in found if text != b"ok"]
 
     def rows(self, kind: int | None = None) -> Iterator[Row]:
         """Yield every row, or those of one kind."""
         with _translated():
             found = self._connection.execute("SELECT * FROM record WHERE ? IS NULL OR kind = ?", (kind, kind))
             for row in found:
-                yield _typed(row)
+                yield typed(row)
+
+    def loose_rows(self) -> Iterator[tuple[object, ...]]:
+        """Yield every row as it lies there, whatever its columns are."""
+        with _translated():
+            for row in self._connection.execute("SELECT * FROM record"):
+                yield tuple(row)
 
     def row(self, row_id: bytes) -> Row | None:
         """Return one row, or None."""
         with _translated():
             found = self._connection.execute("SELECT * FROM record WHERE id = ?", (row_id,)).fetchone()
-            return None if found is None else _typed(found)
+            return None if found is None else typed(found)
 
     def write(self, rows: Iterable[Row], removed: Iterable[bytes] = ()) -> None:
         """Replace or add `rows` and remove others, all or nothing; on return the change is on the disk.

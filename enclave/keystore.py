@@ -1,188 +1,180 @@
-"""The keys of an unlocked vault and what is done with them, by name. It needs no process: `vault` gives it one.
+"""The keys of an unlocked vault: made, imported, exported, changed. It needs no process: `vault` gives it one.
 
-May import: our enclave's openpgp, certificate, sealing and storage, our messages. Invariants: nothing that a method
-returns holds a secret key; what a method changed is on the disk before it returns; a name that fits more than one
-living key is refused, never guessed.
+May import: our enclave's openpgp and what it is made of, key_use, key_editing, key_import, sealing and storage, our
+messages. Invariants: nothing that a method returns holds a secret key that is not under a password; what a method
+changed is on the disk before it returns, whole or not at all; who changes a key was admitted by the gate.
 
-    record SECRET_KEY  <fingerprint>    the transferable secret key, as it was made
-    record CERTIFICATE <fingerprint>    the certificate as it is today; for own keys and for others' alike
+    record SECRET_KEY  <fingerprint>    see secret_keys
+    record CERTIFICATE <fingerprint>    see key_list
+    record REVOCATION  <fingerprint>    the signature that revokes an own key, made with it and kept for that day
 """
 
 from __future__ import annotations
 
-import re
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from trollbridge.enclave import openpgp
-from trollbridge.enclave.certificate import Certificate, SecretKey
+from trollbridge.enclave import key_editing, key_import, openpgp
+from trollbridge.enclave.gate import Content
+from trollbridge.enclave.key_list import check_user_id, put
+from trollbridge.enclave.key_use import KeyUse
 from trollbridge.enclave.sealing import Kind
+from trollbridge.enclave.secret_keys import matched
 from trollbridge.enclave.storage import Put
-from trollbridge.messages.errors import InvalidName, NoSuchKey, NotOpenPGP, VaultCorrupt
-from trollbridge.messages.vault import Decrypted, KeyInfo, Signer, Verified, printable
+from trollbridge.messages.errors import KeyExists, KeyUnusable
+from trollbridge.messages.vault import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from trollbridge.enclave.storage import Records
+    from trollbridge.enclave.certificate import Certificate
+    from trollbridge.messages.vault import S2K, KeyInfo, Protection
 
-MAX_USER_ID: Final = 256
-FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", re.ASCII)
-
-
-def check_user_id(user_id: str) -> None:
-    """Raise `InvalidName` unless this can be a new key's user id: 1 to 256 printable characters.
-
-    Spaces at its ends are refused. What reads as a fingerprint is refused too: names must not be taken for one another.
-    """
-    fits = 0 < len(user_id) <= MAX_USER_ID and user_id.isprintable() and user_id == user_id.strip()
-    if not fits or FINGERPRINT.fullmatch(user_id):
-        raise InvalidName
+EDIT = "edit"
+EXPORT = "export"
+REVOKE = "revoke"
+"""Operations, as constraints and approvals know them; what is approved is a sentence."""
 
 
-class Keystore:
+class Keystore(KeyUse):
     """Own keys and others' certificates. Certificates are read once; a secret key when it is first used."""
 
-    __slots__ = ("_by_handle", "_certificates", "_opener", "_records", "_secrets")
+    __slots__ = ()
 
-    def __init__(self, records: Records) -> None:
-        """Read every certificate; raises `VaultCorrupt`."""
-        self._records: Final = records
-        self._opener: Final = openpgp.Opener()
-        self._secrets: dict[str, SecretKey] = {}
-        self._certificates: dict[str, Certificate] = {}
-        self._by_handle: dict[str, set[str]] = {}
-        try:
-            self._adopt(Certificate.stored(body) for _, body in records.items(Kind.CERTIFICATE))
-        except NotOpenPGP:
-            raise VaultCorrupt from None
+    # New keys
 
-    def _adopt(self, certificates: Iterable[Certificate]) -> None:
-        for each in certificates:
-            self._certificates[each.fingerprint] = each
-            for handle in each.handles:
-                self._by_handle.setdefault(handle, set()).add(each.fingerprint)
+    def generate(self, user_id: str, profile: str = DEFAULT, lifetime: int | None = None) -> KeyInfo:
+        """Make a key and keep it with its revocation; see `openpgp.generate`. `lifetime` in seconds.
 
-    def _find(self, handle: str) -> Iterator[Certificate]:
-        for fingerprint in self._by_handle.get(handle, ()):
-            yield self._certificates[fingerprint]
-
-    def _is_own(self, fingerprint: str) -> bool:
-        return self._records.has(Kind.SECRET_KEY, fingerprint)
-
-    def _info(self, certificate: Certificate) -> KeyInfo:
-        return KeyInfo(
-            certificate.fingerprint,
-            tuple(map(printable, certificate.user_ids)),
-            self._is_own(certificate.fingerprint),
-            certificate.created,
-            certificate.expires,
-            certificate.revoked,
-        )
-
-    def _named(self, name: str, *, own: bool = False) -> Certificate:
-        """Return the certificate of a full fingerprint or an exact user id; living ones go before others."""
-        if FINGERPRINT.fullmatch(name):
-            found = [each for each in (self._certificates.get(name.lower()),) if each is not None]
-        else:
-            found = [each for each in self._certificates.values() if name in each.user_ids]
-        found = [each for each in found if not own or self._is_own(each.fingerprint)]
-        now = time.time()
-        living = [each for each in found if not each.revoked and (each.expires is None or each.expires > now)]
-        match living or found:
-            case []:
-                raise NoSuchKey
-            case [one]:
-                return one
-            case _:
-                msg = "Several keys have this user id; name the key by its fingerprint."
-                raise InvalidName(msg)
-
-    def _secret(self, fingerprint: str) -> SecretKey:
-        kept = self._secrets.get(fingerprint)
-        if kept is None:
-            body = self._records.get(Kind.SECRET_KEY, fingerprint)
-            if body is None:
-                raise NoSuchKey
-            try:
-                kept = self._secrets[fingerprint] = SecretKey(body)
-            except NotOpenPGP:
-                raise VaultCorrupt from None
-        return kept
-
-    def _signing(self, name: str) -> openpgp.Signing:
-        certificate = self._named(name, own=True)
-        return openpgp.Signing(self._secret(certificate.fingerprint), certificate)
-
-    def _signers(self, report: openpgp.Report) -> tuple[Signer, ...]:
-        found: list[Signer] = []
-        for each in report.valid:
-            user_ids = self._certificates[each.certificate].user_ids
-            found.append(Signer(each.certificate, each.signing_key, printable(user_ids[0]) if user_ids else ""))
-        return tuple(found)
-
-    def generate(self, user_id: str, *, compat: bool = False, lifetime: int | None = None) -> KeyInfo:
-        """Make a key and keep it. `lifetime` in seconds; see `openpgp.generate`.
-
-        Raises `InvalidName`, or `StorageFailed` with no key made.
+        Raises `InvalidName`, `InvalidArguments`, or `StorageFailed` with no key made.
         """
         check_user_id(user_id)
-        made = openpgp.generate(user_id, compat=compat, lifetime=lifetime)
-        fingerprint = made.certificate.fingerprint
-        self._records.write(
-            Put(Kind.SECRET_KEY, fingerprint, made.secret.binary()),
-            Put(Kind.CERTIFICATE, fingerprint, made.certificate.binary()),
-        )
-        self._adopt([made.certificate])
-        self._secrets[fingerprint] = made.secret
-        return self._info(made.certificate)
+        made = openpgp.generate(user_id, profile, lifetime)
+        (info,) = self._keep([openpgp.Signing(self._secrets.protected(made.secret, {}), made.certificate)])
+        return info
 
-    def list_keys(self) -> tuple[KeyInfo, ...]:
-        """Return all keys, own ones first, then by user id and fingerprint."""
-        infos = map(self._info, self._certificates.values())
-        return tuple(sorted(infos, key=lambda each: (not each.secret, each.user_ids, each.fingerprint)))
+    def _keep(self, keys: Sequence[openpgp.Signing]) -> tuple[KeyInfo, ...]:
+        """Write new own keys, all or none."""
+        changes: list[Put] = []
+        for secret, certificate in keys:
+            changes += [self._secrets.put(secret), put(certificate)]
+            try:
+                revocation = key_editing.revocation(openpgp.Signing(secret, certificate))
+            except KeyUnusable:  # the primary secret is elsewhere, or it is revoked already
+                continue
+            changes.append(Put(Kind.REVOCATION, certificate.fingerprint, revocation))
+        self._records.write(*changes)
+        for secret, certificate in keys:
+            self._secrets.keep(secret)
+            self._adopt([certificate])
+        return tuple(self._info(certificate) for _, certificate in keys)
 
-    def export_public(self, name: str) -> bytes:
-        """Return a certificate, ASCII-armored; raises `NoSuchKey`."""
-        return self._named(name).armored()
+    def secret_locks(self, data: bytes) -> tuple[S2K, ...]:
+        """Return what the passwords of foreign secret keys are to be stretched with; see `key_import.locks`."""
+        return key_import.locks(data)
 
-    def import_public(self, data: bytes) -> tuple[KeyInfo, ...]:
-        """Keep others' certificates, merged with what is known of them, and return them as they now are.
+    def import_secret(self, data: bytes, keys: Sequence[bytes]) -> tuple[KeyInfo, ...]:
+        """Take secret keys, all or none; `keys` are stretched passwords in the order of `secret_locks`.
 
-        Raises `NotOpenPGP`, for a secret key too, and `KeyUnusable` for one without a valid self-signature; then none
-        is kept.
+        Raises `NotOpenPGP`, `WrongPassword`, `KeyExists` if one of them is here, `KeyUnusable` for a secret that does
+        not fit its public half or a certificate without a valid self-signature, `NotAllowed` unless the core UI asks.
         """
-        fresh: dict[str, Certificate] = {}
-        for each in Certificate.read(data):
-            known = fresh.get(each.fingerprint) or self._certificates.get(each.fingerprint)
-            fresh[each.fingerprint] = each if known is None else known.merged(each)
-        self._records.write(*(Put(Kind.CERTIFICATE, each.fingerprint, each.binary()) for each in fresh.values()))
-        self._adopt(fresh.values())
-        return tuple(map(self._info, fresh.values()))
+        self._gate.check_core()
+        stretched = matched(key_import.locks(data), keys)
+        found: list[openpgp.Signing] = []
+        for secret, certificate in key_import.read(data):
+            if certificate.fingerprint in self._secrets:
+                raise KeyExists
+            known = self._certificates.get(certificate.fingerprint)
+            merged = certificate if known is None else known.merged(certificate)
+            found.append(openpgp.Signing(self._secrets.protected(secret, stretched), merged))
+            key_import.check_fits(found[-1])
+        return self._keep(found)
 
-    def sign(self, key: str, data: bytes, mode: str, *, armored: bool) -> bytes:
-        """Sign as `openpgp.sign`; raises `NoSuchKey` also for a key whose secret half is not here."""
-        return openpgp.sign(self._signing(key), data, mode, armored=armored)
+    # Ways out
 
-    def verify(self, data: bytes, signature: bytes | None) -> Verified:
-        """Check as `openpgp.verify`; raises `BadSignature` or `NotOpenPGP`."""
-        report = openpgp.verify(data, signature, self._find)
-        return Verified(report.content if signature is None else None, self._signers(report), report.unknown)
+    def export_secret(self, name: str, protection: Protection) -> bytes:
+        """Return an own key, armored, under a password; who calls this has asked for the vault's own password.
 
-    def encrypt(self, recipients: Sequence[str], data: bytes, signer: str | None, *, armored: bool) -> bytes:
-        """Encrypt as `openpgp.encrypt`; raises `NoSuchKey`, `KeyUnusable` or `InvalidName`."""
-        signing = None if signer is None else self._signing(signer)
-        return openpgp.encrypt(data, [self._named(each) for each in recipients], signing, armored=armored)
+        Raises `NoSuchKey`, `InvalidName`, `KeyLocked`, `NotOpenPGP` for an unfit protection, and as the gate.
+        """
+        self._gate.check_core()
+        secret, certificate = self._own(name)
+        binary = openpgp.joined(secret, certificate).protected(protection)
+        self._admit(certificate.fingerprint, EXPORT, _sentence("export the secret key", certificate))
+        return openpgp.armored_secret(binary)
 
-    def decrypt(self, message: bytes) -> Decrypted:
-        """Open with whichever own key fits, as `openpgp.Opener.decrypt`."""
-        own = ((each, self._secret(each)) for each in tuple(self._certificates) if self._is_own(each))
-        recipient, report = self._opener.decrypt(message, own, self._find)
-        return Decrypted(report.content, self._signers(report), report.unknown, recipient)
+    def revocation_certificate(self, name: str) -> bytes:
+        """Return what revokes an own key once it is imported anywhere, armored; raises as `revoke_key`."""
+        certificate = self._named(name, own=True)
+        signature = self._revocation(certificate)
+        self._admit(certificate.fingerprint, REVOKE, _sentence("show the revocation of", certificate))
+        return key_editing.revocation_armored(certificate, signature)
 
-    def drop(self) -> None:
-        """Forget every key."""
-        self._secrets.clear()
-        self._certificates.clear()
-        self._by_handle.clear()
-        self._records.drop()
+    # A key's own password
+
+    def key_locks(self, name: str) -> tuple[S2K, ...]:
+        """Return what the key's own password is to be stretched with; none if it has none. Raises `NoSuchKey`."""
+        return self._secrets.locks(self._named(name, own=True).fingerprint)
+
+    def unlock_key(self, name: str, keys: Sequence[bytes]) -> None:
+        """Take a key's own password, stretched for each of `key_locks`; raises `WrongPassword`, `NoSuchKey`."""
+        self._secrets.unlock(self._named(name, own=True).fingerprint, keys)
+
+    def set_key_password(self, name: str, protection: Protection | None) -> KeyInfo:
+        """Give a key a password of its own, beside the vault's, or take it away; raises as `export_secret`."""
+        self._gate.check_core()
+        secret, certificate = self._own(name)
+        record = self._secrets.put(secret, protection)
+        self._admit(certificate.fingerprint, EDIT, _sentence("change the password of", certificate))
+        self._records.write(record)
+        self._secrets.keep(secret, own_password=protection is not None)
+        return self._info(certificate)
+
+    # Changes
+
+    def add_user_id(self, name: str, user_id: str) -> KeyInfo:
+        """Add a user id; raises `InvalidName`, `NoSuchKey`, `KeyLocked`, `KeyUnusable`, and as the gate."""
+        check_user_id(user_id)
+        return self._edit(name, f"add {user_id} to", lambda key: key_editing.with_user_id(key, user_id))
+
+    def revoke_user_id(self, name: str, user_id: str) -> KeyInfo:
+        """Revoke a user id, but the last; raises as `add_user_id`."""
+        return self._edit(name, f"revoke {user_id} of", lambda key: key_editing.without_user_id(key, user_id))
+
+    def set_expiry(self, name: str, expires: int | None) -> KeyInfo:
+        """Set when the key ends, in seconds since 1970, with its subkeys; raises as `key_editing.expiring`."""
+        return self._edit(name, f"set the expiry to {expires} of", lambda key: key_editing.expiring(key, expires))
+
+    def _edit(self, name: str, what: str, change: Callable[[openpgp.Signing], Certificate]) -> KeyInfo:
+        key = self._own(name)
+        self._admit(key.certificate.fingerprint, EDIT, _sentence(what, key.certificate))
+        return self._replace(change(key))
+
+    def _replace(self, certificate: Certificate) -> KeyInfo:
+        self._records.write(put(certificate))
+        self._adopt([certificate])
+        return self._info(certificate)
+
+    def revoke_key(self, name: str) -> KeyInfo:
+        """Revoke an own key with the signature that was made for it at its generation, even while it is locked.
+
+        No reason is given in it, so whatever the key has ever signed is invalid from then on, for everybody.
+
+        Raises `NoSuchKey`, `InvalidName`, `KeyUnusable` if there is none and none can be made, and as the gate.
+        """
+        certificate = self._named(name, own=True)
+        revoked = key_editing.revoked(certificate, self._revocation(certificate))
+        self._admit(certificate.fingerprint, REVOKE, _sentence("revoke", certificate))
+        return self._replace(revoked)
+
+    def _revocation(self, certificate: Certificate) -> bytes:
+        kept = self._records.get(Kind.REVOCATION, certificate.fingerprint)
+        if kept is not None:
+            return kept
+        return key_editing.revocation(openpgp.Signing(self._secrets.get(certificate.fingerprint), certificate))
+
+
+def _sentence(what: str, certificate: Certificate) -> Content:
+    """Return what is to be approved where there is no document."""
+    user_id = certificate.user_ids[0] if certificate.user_ids else ""
+    return Content.of(f"{what} {certificate.fingerprint} {user_id}".encode())

@@ -1,7 +1,7 @@
 """OpenPGP (RFC 9580) through pysequoia, made strict. Whole messages, in memory.
 
-May import: `pysequoia`, our enclave's certificate, packets and compat, our messages; those four modules are all that
-import pysequoia. Invariants, each the answer to something that pysequoia lets pass:
+May import: `pysequoia`, our enclave's certificate, packets and what these are made of, our messages; the modules that a
+test names are all that import pysequoia. Invariants, each the answer to something that pysequoia lets pass:
 
 - it encrypts to expired and revoked certificates, and to expired subkeys: here each recipient must have a living key,
   by Sequoia's own policy;
@@ -11,30 +11,38 @@ import pysequoia. Invariants, each the answer to something that pysequoia lets p
 - without certificates it reports a signed message as unsigned, and one valid signature hides any number of invalid
   ones: here each signer whom the message names is accounted for as valid, unknown or invalid, and one invalid
   signature withholds everything;
-- an expired or rotated key does not decrypt: here secret keys are kept as they were made, and each subkey is tried;
+- it cannot check a signature inside a compressed packet, where gpg and sq put it: here that is taken out
+  (`nested.py`);
+- an expired, revoked or rotated key does not decrypt: here each subkey is tried that the message may be for
+  (`carrier.py`);
 - its errors carry a backtrace, and a panic is no `Exception`: here nothing leaves but our errors, with none of its
   text.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import pysequoia
 from pysequoia.packet import Tag
 
-from trollbridge.enclave import packets
+from trollbridge.enclave import key_editing, outline, packets
 from trollbridge.enclave.certificate import Certificate, SecretKey, strict
 from trollbridge.enclave.compat import without_seipd2
+from trollbridge.enclave.nested import signed_inside
+from trollbridge.enclave.recipients import named
 from trollbridge.messages.errors import BadSignature, CannotDecrypt, InvalidArguments, KeyUnusable, NotOpenPGP
-from trollbridge.messages.vault import CLEAR, DETACHED, INLINE
+from trollbridge.messages.vault import CLEAR, COMPAT, DEFAULT, DETACHED, INLINE, POST_QUANTUM, PROFILES, V6
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 Find: TypeAlias = "Callable[[str], Iterable[Certificate]]"
 """Which certificates have a key of this fingerprint or key id (lower-case hexadecimal)."""
+
+Admit: TypeAlias = "Callable[[], object]"
+"""Called right before a secret key is used, after all that could refuse the use; it may raise."""
 
 MAX_SIGNATURES: Final = 16
 """Detached signatures in one file: each is computed over all of the data."""
@@ -65,6 +73,10 @@ class Report(NamedTuple):
         return f"Report(<{len(self.content)} bytes>, {self.valid!r}, {self.unknown!r})"
 
 
+def _admit() -> None:
+    """Let every use happen."""
+
+
 class Signing(NamedTuple):
     """A secret key and its certificate as it is today."""
 
@@ -89,54 +101,73 @@ class _Witnesses:
         valid = tuple(dict.fromkeys(signatures))
         signed = {each.certificate for each in valid}
         unknown: list[str] = []
-        invalid = 0
+        invalid: list[Certificate] = []
         for handle in self.asked or ():
-            known = {each.fingerprint for each in self._find(handle)}
+            known = {each.fingerprint: each for each in self._find(handle)}
             if not known:
                 unknown.append(handle)
-            elif not known & signed:
-                invalid += 1
+            elif signed.isdisjoint(known):
+                invalid += list(known.values())[:1]
         if invalid:
             raise BadSignature(_invalid(invalid, len(self.asked or ())))
         return Report(content, valid, tuple(unknown))
 
 
-def _invalid(invalid: int, total: int) -> str:
-    return (
-        f"{invalid} of {total} signers' signatures are invalid: the content was changed, "
-        "or the signer's key was expired, revoked or too weak when it signed."
-    )
+def _invalid(signers: Sequence[Certificate], total: int) -> str:
+    """Return the sentence on invalid signatures; what is known of the first signer's key comes before guesses."""
+    first = signers[0]
+    if first.revoked:
+        why = f"the key {first.fingerprint} is revoked."
+    elif first.expires is not None and first.expires <= time.time():
+        why = f"the key {first.fingerprint} is expired, and was when it signed, unless the content was changed."
+    else:
+        why = "the content was changed, or the signer's key was expired, revoked or too weak when it signed."
+    return f"{len(signers)} of {total} signers' signatures are invalid: {why}"
 
 
 def _signatures(result: pysequoia.Decrypted) -> tuple[ValidSignature, ...]:
     return tuple(ValidSignature(each.certificate, each.signing_key) for each in result.valid_sigs)
 
 
-def generate(user_id: str, *, compat: bool = False, lifetime: int | None = None) -> Signing:
-    """Return a new key: version 4 over Curve25519, a certifying primary, one subkey to sign and one to decrypt.
+def generate(user_id: str, profile: str = DEFAULT, lifetime: int | None = None) -> Signing:
+    """Return a new key, unprotected: a certifying primary, one subkey to sign and one to decrypt.
 
-    `compat`: for correspondents with GnuPG 2.2 (`compat.py`). `lifetime` in seconds limits the certificate, never the
-    secret key. Raises `KeyUnusable` if the key cannot be made.
+    `profile`: version 4 over Curve25519; the same for correspondents with GnuPG 2.2 (`compat.py`); RFC 9580, version 6;
+    or post-quantum, version 6 with ML-DSA-65+Ed25519 and ML-KEM-768+X25519. `lifetime` in seconds limits the
+    certificate. Raises `InvalidArguments` for a profile that is none, `KeyUnusable` if the key cannot be made.
     """
+    if profile not in PROFILES:
+        msg = f"There is no such profile; choose one of: {', '.join(PROFILES)}."
+        raise InvalidArguments(msg)
+    rules = pysequoia.Profile.RFC9580 if profile in {V6, POST_QUANTUM} else pysequoia.Profile.RFC4880
+    suites = pysequoia.CipherSuite
     with strict(KeyUnusable):
-        made = pysequoia.Tsk.generate(
-            user_id, profile=pysequoia.Profile.RFC4880, cipher_suite=pysequoia.CipherSuite.Cv25519
-        )
-        if compat:
-            made = pysequoia.Tsk.from_bytes(without_seipd2(bytes(made), bytes(made.extract_certificate())))
-        cert = made.extract_certificate()
-        if lifetime is not None:
-            end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=lifetime)
-            cert = cert.set_expiration(end, made.certifier())
-        return Signing(SecretKey(bytes(made)), Certificate(cert))
+        suite = suites.MLDSA65_Ed25519 if profile == POST_QUANTUM else suites.Cv25519
+        made = pysequoia.Tsk.generate(user_id, profile=rules, cipher_suite=suite)
+        if profile == COMPAT:
+            made = pysequoia.Tsk.from_bytes(without_seipd2(bytes(made)))
+        key = Signing(SecretKey(bytes(made)), Certificate(made.extract_certificate()))
+    if lifetime is None:
+        return key
+    # Not by Sequoia's own validity: it would end the subkeys too, which nothing can renew for a post-quantum key.
+    return Signing(key.secret, key_editing.expiring(key, int(time.time()) + lifetime))
 
 
-def sign(key: Signing, data: bytes, mode: str, *, armored: bool = True) -> bytes:
+def sign(key: Signing, data: bytes, mode: str, *, armored: bool = True, admit: Admit = _admit) -> bytes:
     """Return the signature of `data`, or `data` with it, as `mode` says; clear-signed is always text.
 
-    Clear-signing covers lines, not the white space at their ends. Raises `KeyUnusable` for an expired or revoked key;
-    `InvalidArguments` for a mode that is none, and for data that is not UTF-8 text in clear mode.
+    Clear-signing covers lines, not the white space at their ends. Raises `KeyUnusable` for an expired or revoked key,
+    and as `check_mode`.
     """
+    check_mode(mode, data)
+    signer = key.certificate.signer(key.secret)
+    admit()
+    with strict(KeyUnusable):
+        return pysequoia.sign(signer, data, mode=_MODES[mode], armor=armored)
+
+
+def check_mode(mode: str, data: bytes) -> None:
+    """Raise `InvalidArguments` for a mode that is none, and for data that is not UTF-8 text in clear mode."""
     if mode not in _MODES:
         msg = f"There is no such signature mode; choose one of: {', '.join(_MODES)}."
         raise InvalidArguments(msg)
@@ -146,9 +177,16 @@ def sign(key: Signing, data: bytes, mode: str, *, armored: bool = True) -> bytes
         except UnicodeDecodeError:
             msg = "Only UTF-8 text can be signed in clear; choose another mode."
             raise InvalidArguments(msg) from None
-    signer = key.certificate.signer(key.secret)
-    with strict(KeyUnusable):
-        return pysequoia.sign(signer, data, mode=_MODES[mode], armor=armored)
+
+
+def armored_secret(binary: bytes) -> bytes:
+    """Return a transferable secret key, ASCII-armored."""
+    return pysequoia.armor(binary, pysequoia.ArmorKind.SecretKey).encode()
+
+
+def joined(secret: SecretKey, certificate: Certificate) -> SecretKey:
+    """Return a secret key whose user ids and signatures are those of its certificate as it is today."""
+    return SecretKey(b"".join(map(bytes, secret.rejoined(certificate))), secret.password)
 
 
 def verify(data: bytes, signature: bytes | None, find: Find) -> Report:
@@ -174,6 +212,9 @@ def _inline(data: bytes, find: Find) -> Report:
     content = b""
     signatures: tuple[ValidSignature, ...] = ()
     with strict(NotOpenPGP):
+        if not outline.is_clear_signed(data):
+            data = outline.binary(data)
+            outline.check_content(data)
         try:
             result = pysequoia.verify(data, store=witnesses)
             content, signatures = result.bytes or b"", _signatures(result)
@@ -185,13 +226,13 @@ def _inline(data: bytes, find: Find) -> Report:
 
 def _detached(data: bytes, signature: bytes, find: Find) -> Report:
     with strict(NotOpenPGP):
-        found = packets.parse(signature)
+        found = packets.read(signature)
         if not all(packet.tag == Tag.Signature for packet in found) or not 0 < len(found) <= MAX_SIGNATURES:
             raise NotOpenPGP
         parsed = [pysequoia.Sig.from_bytes(bytes(packet)) for packet in found]
     valid: list[ValidSignature] = []
     unknown: list[str] = []
-    invalid = 0
+    invalid: list[Certificate] = []
     for each in parsed:
         witnesses = _Witnesses(find)
         try:
@@ -199,9 +240,9 @@ def _detached(data: bytes, signature: bytes, find: Find) -> Report:
                 valid.extend(_signatures(pysequoia.verify(data, store=witnesses, signature=each)))
         except BadSignature:
             issuer = next((handle for handle in (each.issuer_fingerprint, each.issuer_key_id) if handle), "")
-            if any(True for _ in find(issuer)):
-                invalid += 1
-            else:
+            known = list(find(issuer))[:1]
+            invalid += known
+            if not known:
                 unknown.append(issuer or "unnamed")
     if invalid:
         raise BadSignature(_invalid(invalid, len(parsed)))
@@ -209,20 +250,41 @@ def _detached(data: bytes, signature: bytes, find: Find) -> Report:
 
 
 def encrypt(
-    data: bytes, recipients: Sequence[Certificate], signing: Signing | None = None, *, armored: bool = True
+    data: bytes,
+    recipients: Sequence[Certificate],
+    signing: Signing | None = None,
+    *,
+    armored: bool = True,
+    admit: Admit = _admit,
 ) -> bytes:
     """Return `data` encrypted to every recipient, signed inside if `signing` is given.
 
     Raises `KeyUnusable` if there is no recipient, or if one of them or the signer is expired, revoked or lacks a key
     for it.
     """
+    to = check_recipients(recipients)
+    signer = None if signing is None else signing.certificate.signer(signing.secret)
+    if signer is not None:
+        admit()
+    with strict(KeyUnusable):
+        return pysequoia.encrypt(data, recipients=to, signer=signer, armor=armored)
+
+
+def check_recipients(recipients: Sequence[Certificate]) -> list[pysequoia.Cert]:
+    """Return whom to encrypt to, each once; raises `KeyUnusable` for none, or for one who cannot be encrypted to."""
     if not recipients:
         msg = "Name at least one recipient."
         raise KeyUnusable(msg)
-    to = list({each.fingerprint: each.recipient() for each in recipients}.values())
-    signer = None if signing is None else signing.certificate.signer(signing.secret)
-    with strict(KeyUnusable):
-        return pysequoia.encrypt(data, recipients=to, signer=signer, armor=armored)
+    return list({each.fingerprint: each.recipient() for each in recipients}.values())
+
+
+def recipients(message: bytes) -> frozenset[str]:
+    """Return the handles of the keys that may open a message in binary; none, if it hides one of its recipients.
+
+    Raises `NotOpenPGP` for what is not encrypted.
+    """
+    found = frozenset(named(message))
+    return frozenset() if "" in found else found
 
 
 class Opener:
@@ -241,10 +303,12 @@ class Opener:
         integrity protection; `BadSignature` if it opened and a signature is invalid, or lies where it cannot be
         checked; `NotOpenPGP` for what is not encrypted.
         """
+        message = outline.binary(message)
+        handles = recipients(message)
         self._check_encrypted(message)
         for fingerprint, key in keys:
-            for decryptor in key.decryptors():
-                report = _opened(message, decryptor, find)
+            for decryptor in key.decryptors(handles):
+                report = _opened(message, key, decryptor, find)
                 if report is not None:
                     return fingerprint, report
         raise CannotDecrypt
@@ -259,8 +323,8 @@ class Opener:
         raise NotOpenPGP(msg)
 
 
-def _opened(message: bytes, decryptor: pysequoia.PyDecryptor, find: Find) -> Report | None:
-    """Return the report of a message, None if this key does not open it.
+def _opened(message: bytes, key: SecretKey, decryptor: pysequoia.PyDecryptor, find: Find) -> Report | None:
+    """Return the report of a message, None if this decryptor of the key does not open it.
 
     pysequoia fails a message with no valid signature in the same way as one that does not open, so such a message is
     opened once more, without certificates: what then fails is damaged.
@@ -280,9 +344,19 @@ def _opened(message: bytes, decryptor: pysequoia.PyDecryptor, find: Find) -> Rep
             signatures = _signatures(result)
         content = result.bytes or b""
     if nested and any(True for handle in witnesses.asked or () for _ in find(handle)):
+        return _nested(message, key, content, find)
+    return witnesses.report(content, signatures)
+
+
+def _nested(message: bytes, key: SecretKey, content: bytes, find: Find) -> Report:
+    """Return the report of a message that `key` has opened to `content`, signed inside a compressed packet."""
+    with strict(BadSignature):
+        inside = signed_inside(message, key)
+    report = None if inside is None else _inline(inside, find)
+    if report is None or report.content != content:
         msg = (
-            "The signature lies inside a compressed layer, as GnuPG writes it by default, and cannot be checked there; "
-            "ask the sender to encrypt with gpg -z 0."
+            "The signature lies inside the message in a way that cannot be checked here; "
+            "ask the sender to encrypt without compression (gpg -z 0)."
         )
         raise BadSignature(msg)
-    return witnesses.report(content, signatures)
+    return report

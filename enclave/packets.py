@@ -1,26 +1,49 @@
 """OpenPGP at the level of packets (RFC 9580, section 4), where pysequoia's own calls are too coarse.
 
-May import: `pysequoia`, the standard library. No policy of ours is in here; `openpgp.py` is the only one that imports
-this module. Invariant: no function changes what a signature covers; a packet is taken whole, or left out.
+May import: `pysequoia`, our enclave's outline, our errors. No policy of ours is in here but that of `read`.
+Invariant: no function changes what a signature covers; a packet is taken whole, or left out.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
-from pysequoia.packet import Packet, PacketPile, SignatureType, Tag
+from pysequoia.packet import Packet, PacketPile, PublicKeyAlgorithm, SignatureType, Tag
+
+from trollbridge.enclave import outline
+from trollbridge.messages.errors import NotOpenPGP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PUBLIC: Final = (Tag.PublicKey, Tag.PublicSubkey)
 SECRET: Final = (Tag.SecretKey, Tag.SecretSubkey)
-_NUMBERS: Final = ((Tag.PublicKey, 5), (Tag.PublicSubkey, 7))
-"""The tag numbers of the secret packets that stand in for the public ones."""
-_REVOCATIONS: Final = (
+PRIMARY: Final = (Tag.SecretKey, Tag.PublicKey)
+_NUMBERS: Final = ((Tag.SecretKey, Tag.PublicKey, 5, 6), (Tag.SecretSubkey, Tag.PublicSubkey, 7, 14))
+"""Tags of secret and public key packets, and the numbers of both."""
+_CONTAINERS: Final = (8, 9, 18, 20)
+_VERSION_6: Final = 6
+_NUMBERS_IN: Final = {1: 2, 2: 2, 3: 2, 16: 3, 17: 4}
+"""How many multiprecision integers a public key of version 4 has: RSA, ElGamal, DSA."""
+_ON_CURVES: Final = {18, 19, 22}
+_ECDH: Final = 18
+_OCTETS_IN: Final = {25: 32, 26: 56, 27: 32, 28: 57, 35: 1216}
+"""How many octets the public keys of RFC 9580 have, and ML-KEM-768 with X25519, which version 4 may have too."""
+REVOCATIONS: Final = (
     SignatureType.KeyRevocation,
     SignatureType.SubkeyRevocation,
     SignatureType.CertificationRevocation,
+)
+RSA: Final = PublicKeyAlgorithm.RSAEncryptSign
+_ENCRYPTS: Final = (
+    PublicKeyAlgorithm.RSAEncrypt,
+    PublicKeyAlgorithm.ElGamalEncrypt,
+    PublicKeyAlgorithm.ECDH,
+    PublicKeyAlgorithm.X25519,
+    PublicKeyAlgorithm.X448,
+    PublicKeyAlgorithm.MLKEM768_X25519,
+    PublicKeyAlgorithm.MLKEM1024_X448,
 )
 _AES256: Final = 9
 _SHA256: Final = 8
@@ -31,13 +54,70 @@ _NO_SECRET: Final = bytes(16 + 40)
 
 
 def parse(data: bytes) -> list[Packet]:
-    """Return the packets of binary or armored data; raises what pysequoia raises."""
+    """Return the packets of what was read once before, in binary or in armor; raises what pysequoia raises."""
     return list(PacketPile.from_bytes(data))
+
+
+def read(data: bytes) -> list[Packet]:
+    """Return the packets of keys or signatures that come from outside; raises `NotOpenPGP`, and what pysequoia raises.
+
+    Nothing that is compressed or encrypted is among them.
+    """
+    found = outline.binary(data)
+    if any(tag in _CONTAINERS for tag, _ in outline.top(found)):
+        raise NotOpenPGP
+    return parse(found)
 
 
 def framed(tag: int, body: bytes) -> bytes:
     """Return a packet: a header of the current format with a five-octet length, and the body."""
     return bytes([0xC0 | tag, 0xFF]) + len(body).to_bytes(4, "big") + body
+
+
+def number_of(tag: Tag, *, public: bool = False) -> int:
+    """Return the number of a key packet's tag, secret or public."""
+    return next(theirs if public else mine for own, other, mine, theirs in _NUMBERS if tag in (own, other))
+
+
+def public_size(packet: Packet) -> int:
+    """Return how many octets of a key packet's body are public: those over which its fingerprint is taken.
+
+    Raises `NotOpenPGP` for keys of other versions than 4 and 6, and where the fingerprint says otherwise.
+    """
+    body = packet.body
+    try:
+        size = (
+            10 + int.from_bytes(body[6:10], "big") if body[0] == _VERSION_6 else 6 + _material_size(body[5], body[6:])
+        )
+    except (IndexError, KeyError):
+        raise NotOpenPGP from None
+    if size > len(body) or fingerprint(body[:size]) != packet.fingerprint:
+        raise NotOpenPGP
+    return size
+
+
+def _material_size(algorithm: int, material: bytes) -> int:
+    if algorithm in _OCTETS_IN:
+        return _OCTETS_IN[algorithm]
+    at = 1 + material[0] if algorithm in _ON_CURVES else 0
+    for _ in range(1 if algorithm in _ON_CURVES else _NUMBERS_IN[algorithm]):
+        at += 2 + (int.from_bytes(material[at : at + 2], "big") + 7) // 8
+    return at + 1 + material[at] if algorithm == _ECDH else at
+
+
+def covered(public: bytes) -> bytes:
+    """Return how a key's public part goes into fingerprints and signatures (RFC 9580, sections 5.2.4 and 5.5.4)."""
+    return (
+        b"\x9b" + len(public).to_bytes(4, "big")
+        if public[0] == _VERSION_6
+        else b"\x99" + len(public).to_bytes(2, "big")
+    ) + public
+
+
+def fingerprint(public: bytes) -> str:
+    """Return the fingerprint of a key's public part, in lower-case hexadecimal."""
+    made = hashlib.sha256 if public[0] == _VERSION_6 else hashlib.sha1
+    return made(covered(public), usedforsecurity=False).hexdigest()
 
 
 def handles(found: Iterable[Packet]) -> Iterator[str]:
@@ -61,17 +141,16 @@ def hollow(certificate: Iterable[Packet]) -> bytes:
     """
     parts: list[bytes] = []
     for packet in certificate:
-        number = next((number for tag, number in _NUMBERS if packet.tag == tag), None)
-        if number is None:
+        if packet.tag not in PUBLIC:
             parts.append(bytes(packet))
             continue
         body = packet.body
         method = _SALTED_AND_ITERATED
-        if body[0] == 6:  # noqa: PLR2004  # version 6 states the sizes of what follows
+        if body[0] == _VERSION_6:  # it states the sizes of what follows
             protection = bytes([_PROTECTED, 2 + len(method) + 16, _AES256, len(method)]) + method
         else:
             protection = bytes([_PROTECTED, _AES256]) + method
-        parts.append(framed(number, body + protection + _NO_SECRET))
+        parts.append(framed(number_of(packet.tag), body + protection + _NO_SECRET))
     return b"".join(parts)
 
 
@@ -81,20 +160,24 @@ def rejoined(secret: Iterable[Packet], certificate: Iterable[Packet]) -> list[Pa
     return [keys.get(packet.fingerprint, packet) if packet.tag in PUBLIC else packet for packet in certificate]
 
 
-def one_subkey_each(secret: Iterable[Packet]) -> Iterator[list[Packet]]:
-    """Yield the primary key with its user ids and one subkey, for each subkey; revocations are left out.
+def decrypting(secret: Iterable[Packet]) -> Iterator[Packet]:
+    """Yield the secret key packets that may decrypt: by their algorithm, and where that signs too, by a binding.
 
-    For opening what was encrypted before a key was rotated or revoked: pysequoia takes the first fitting subkey only.
+    An RSA key that was never said to be for encryption does not decrypt: what it opens could be a signature.
     """
-    trunk: list[Packet] = []
-    branches: list[list[Packet]] = []
-    for packet in secret:
-        if packet.tag == Tag.Signature and packet.signature_type in _REVOCATIONS:
+    found = list(secret)
+    for at, packet in enumerate(found):
+        if packet.tag not in SECRET:
             continue
-        if packet.tag in (Tag.SecretSubkey, Tag.PublicSubkey):
-            branches.append([])
-        (branches[-1] if branches else trunk).append(packet)
-    for branch in branches:
-        yield trunk + branch
-    if not branches:
-        yield trunk
+        if packet.key_algorithm in _ENCRYPTS or (packet.key_algorithm == RSA and _said_to_encrypt(found[at + 1 :])):
+            yield packet
+
+
+def _said_to_encrypt(following: Iterable[Packet]) -> bool:
+    for packet in following:
+        if packet.tag in SECRET or packet.tag in PUBLIC:
+            return False
+        flags = packet.key_flags
+        if flags is not None and (flags.transport_encryption or flags.storage_encryption):
+            return True
+    return False

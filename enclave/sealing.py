@@ -40,6 +40,12 @@ class Kind(enum.IntEnum):
     INDEX = 0
     SECRET_KEY = 1
     CERTIFICATE = 2
+    API_KEY = 3
+    API_KEY_INFO = 4
+    CONSTRAINTS = 5
+    TRUST = 6
+    REVOCATION = 7
+    USES = 8
 
 
 class Row(NamedTuple):
@@ -111,6 +117,14 @@ class VaultKey:
         if self.row_id(kind, name) != row.id:
             raise VaultCorrupt
         return name, body
+
+    def key_password(self, fingerprint: str) -> str:
+        """Return what protects the secret key of that fingerprint inside its record: 64 hexadecimal digits."""
+        return self._derive(labels.VAULT_KEY_PASSWORD, self.vault, fingerprint.encode()).hex()
+
+    def file_key(self, salt: bytes) -> bytes:
+        """Return the key of a sealed file with this salt, 32 bytes."""
+        return self._derive(labels.VAULT_FILE, self.vault, salt)
 
     def mark(self, row: Row) -> bytes:
         """Return the row's share in the tally."""

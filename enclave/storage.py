@@ -1,15 +1,16 @@
 """Sealed records in the vault's file. What comes out is what was last written under that name, or `VaultCorrupt`.
 
-May import: our enclave's sealing and database, our messages. Invariant: the set of rows in the file is the one that
-the sealed index counts; it is compared whole when the records are opened, and each row again whenever it is read. So
-no record can be altered, swapped, renamed, removed, or rolled back on its own. What a file cannot show is that *all*
-of it is an older copy (`THREATS.md`).
+May import: our enclave's checking, sealing and database, our messages. Invariant: the set of rows in the file is the
+one that the sealed index counts; it is compared whole when the records are opened, and each row again whenever it is
+read. So no record can be altered, swapped, renamed, removed, or rolled back on its own. What a file cannot show is that
+*all* of it is an older copy (`THREATS.md`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from trollbridge.enclave import checking
 from trollbridge.enclave.sealing import EMPTY, LAST_VERSION, Index, Kind, Row, VaultKey, combine
 from trollbridge.messages.errors import StorageFailed, VaultCorrupt
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trollbridge.enclave.database import Database
+    from trollbridge.messages.vault import CheckReport
 
 
 class Put(NamedTuple):
@@ -53,15 +55,15 @@ class Records:
     def _load(self) -> None:
         index: Index | None = None
         marks: dict[bytes, bytes] = {}
-        tally = EMPTY.tally
+        tally = 0
         for row in self._database.rows():
             if row.kind == Kind.INDEX:
                 index = self._key.open_index(row)
                 continue
             mark = self._key.mark(row)
             marks[row.id] = mark
-            tally = combine(tally, mark)
-        if index is None or (index.size, index.tally) != (len(marks), tally):
+            tally ^= int.from_bytes(mark, "big")  # as `combine`, twenty thousand times
+        if index is None or (index.size, index.tally) != (len(marks), tally.to_bytes(len(EMPTY.tally), "big")):
             raise VaultCorrupt
         self._index = index
         self._marks = marks
@@ -138,6 +140,23 @@ class Records:
             if self._index != index:
                 raise
         self._index, self._marks = index, marks
+
+    def check(self, judge: checking.Judge) -> CheckReport:
+        """Look at everything that the file holds; see `checking`."""
+        return checking.examine(self._database, self._key, judge)
+
+    def key_password(self, fingerprint: str) -> str:
+        """Return what protects a secret key inside its record; see `VaultKey.key_password`."""
+        return self._key.key_password(fingerprint)
+
+    def file_key(self, salt: bytes) -> bytes:
+        """Return the key of a sealed file, 32 bytes; see `VaultKey.file_key`."""
+        return self._key.file_key(salt)
+
+    @property
+    def vault(self) -> bytes:
+        """The vault's id, 16 bytes; no secret."""
+        return self._key.vault
 
     def drop(self) -> None:
         """Forget the key and the index; the file stays open."""

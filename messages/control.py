@@ -115,9 +115,22 @@ class Stop(_Quiet, frozen=True, tag=8):
 
 
 class Kept(_Quiet, frozen=True, tag=9):
-    """To a UI, once the ring is sealed: how an extension is kept that has just started."""
+    """To a UI, once the ring is sealed: how an extension is kept that has just started, or an enclave is now."""
 
     posture: Posture
+
+
+class Begin(_Quiet, frozen=True, tag=10):
+    """To an errand that is locked: do the work. Its end of the stream comes with this, then what its enclave gave."""
+
+
+class ErrandKind(enum.StrEnum):
+    """Which one-shot processes there are. What each runs stands in a table of the shipped code; no message names it."""
+
+    KEYCHAIN = "keychain"
+    """Reads and writes one entry of the OS keychain."""
+    SCRIBE = "scribe"
+    """Works on a document between two pipes."""
 
 
 class FailureKind(enum.IntEnum):
@@ -139,6 +152,8 @@ class Hello(_Quiet, frozen=True, tag=1):
 
     evidence: tuple[Evidence, ...] = ()
     """How the child finds itself kept; what can be seen from outside, the supervisor looks at itself."""
+    errands: tuple[ErrandKind, ...] = ()
+    """From an enclave: which errands its class declares; it can ask for no other."""
 
 
 class Ready(_Quiet, frozen=True, tag=2):
@@ -196,8 +211,23 @@ class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """A handler's name, an incident's number, or a place in the code."""
 
 
-ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop | Kept
-FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice
+class Errand(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7):
+    """Start a one-shot process. Its end of a stream comes with this, then up to `MOST_GIVEN` descriptors for it."""
+
+    kind: ErrandKind
+
+
+class Statement(_Quiet, frozen=True, tag=8):
+    """From an enclave: what only itself can tell of how it keeps its secrets (`posture.TESTIFIED`), as it is now."""
+
+    evidence: tuple[Evidence, ...]
+
+
+MOST_GIVEN: Final = 4
+"""Descriptors that an enclave may hand to an errand, beside the end of the stream."""
+
+ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop | Kept | Begin
+FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice | Errand | Statement
 
 TO_CHILD: Final[Codec[ToChild]] = Codec(ToChild)
 FROM_CHILD: Final[Codec[FromChild]] = Codec(FromChild)

@@ -1,49 +1,15 @@
 """Every error of Trollbridge, under one root; the docstring's first line is the sentence that a person reads.
 
-May import: nothing of ours. Invariant: no text in here, and none given to these classes, carries a secret.
+May import: our error codes. Invariant: no text in here, and none given to these classes, carries a secret.
 Errors that cross a session travel as an `ErrorCode` and a safe text; `from_wire` gives the class back.
 """
 
 from __future__ import annotations
 
-import enum
 from typing import ClassVar
 
-
-class ErrorCode(enum.IntEnum):
-    """Numbers of the errors that travel (`SPEC.md`, section Faults). Never renumbered."""
-
-    REFUSED = 1
-    NOT_GRANTED = 2
-    NO_SUCH_HANDLER = 3
-    INVALID_ARGUMENTS = 4
-    TOO_LARGE = 5
-    DEADLINE_EXCEEDED = 6
-    CANCELLED = 7
-    HANDLER_FAILED = 8
-    OVERLOADED = 9
-    DECLARED = 10
-    WRONG_PASSWORD = 32
-    VAULT_LOCKED = 33
-    VAULT_CORRUPT = 34
-    VAULT_IN_USE = 35
-    VAULT_EXISTS = 36
-    VAULT_MISSING = 37
-    NO_SUCH_KEY = 38
-    KEY_UNUSABLE = 39
-    CANNOT_DECRYPT = 40
-    BAD_SIGNATURE = 41
-    NOT_OPENPGP = 42
-    STORAGE_FAILED = 43
-    INVALID_NAME = 44
-
-
-class Outcome(enum.StrEnum):
-    """What became of a call that was outstanding when its ring fell."""
-
-    NOT_STARTED = "not started"
-    DONE = "done"
-    UNKNOWN = "unknown"
+from trollbridge.messages.error_codes import ErrorCode as ErrorCode  # noqa: PLC0414  # re-exported
+from trollbridge.messages.error_codes import Outcome as Outcome  # noqa: PLC0414  # re-exported
 
 
 class TrollbridgeError(Exception):
@@ -252,6 +218,102 @@ class InvalidName(DeclaredError):
     """The name is empty, too long or holds characters that are not allowed."""
 
     code = ErrorCode.INVALID_NAME
+
+
+class TooManyAttempts(DeclaredError):
+    """Too many wrong passwords; wait before the next attempt."""
+
+    code = ErrorCode.TOO_MANY_ATTEMPTS
+
+
+class WrongMode(DeclaredError):
+    """The vault is protected in another mode than was asked for; it is not opened in any other."""
+
+    code = ErrorCode.WRONG_MODE
+
+
+class KeychainFailed(DeclaredError):
+    """The OS keychain cannot be used: there is none, it is locked, or it refused."""
+
+    code = ErrorCode.KEYCHAIN_FAILED
+
+
+class RootMissing(DeclaredError):
+    """The OS keychain does not hold this vault's root; use the recovery file."""
+
+    code = ErrorCode.ROOT_MISSING
+
+
+class NotARecoveryFile(DeclaredError):
+    """It is no recovery file of this vault, or it is damaged."""
+
+    code = ErrorCode.NOT_A_RECOVERY_FILE
+
+
+class KeyLocked(DeclaredError):
+    """The key has a password of its own; unlock it with that first."""
+
+    code = ErrorCode.KEY_LOCKED
+
+
+class KeyExists(DeclaredError):
+    """The vault already holds the secret half of this key."""
+
+    code = ErrorCode.KEY_EXISTS
+
+
+class NoSuchSecret(DeclaredError):
+    """The vault holds no API key of that name."""
+
+    code = ErrorCode.NO_SUCH_SECRET
+
+
+class SecretExists(DeclaredError):
+    """The vault already holds an API key of that name; delete it, or say that it is to be replaced."""
+
+    code = ErrorCode.SECRET_EXISTS
+
+
+class UseOnly(DeclaredError):
+    """The API key can be used and never be shown."""
+
+    code = ErrorCode.USE_ONLY
+
+
+class NotAllowed(DeclaredError):
+    """The key's constraints do not allow this use."""
+
+    code = ErrorCode.NOT_ALLOWED
+
+
+class ApprovalNeeded(DeclaredError):
+    """Each use of the key must be approved, and nobody has approved this one yet."""
+
+    code = ErrorCode.APPROVAL_NEEDED
+
+
+class ApprovalRefused(DeclaredError):
+    """The use of the key was refused."""
+
+    code = ErrorCode.APPROVAL_REFUSED
+
+
+class NotASealedFile(DeclaredError):
+    """It is no file that this vault has sealed."""
+
+    code = ErrorCode.NOT_A_SEALED_FILE
+
+
+class FileDamaged(DeclaredError):
+    """The sealed file is damaged or cut off; nothing of it is to be trusted."""
+
+    code = ErrorCode.FILE_DAMAGED
+
+
+class NoSuchJob(DeclaredError):
+    """There is no such job: it has ended, or the vault was locked meanwhile."""
+
+    code = ErrorCode.NO_SUCH_JOB
 
 
 # Starting and keeping an application.

@@ -37,6 +37,8 @@ class Role(enum.StrEnum):
     BROKER = "broker"
     ENCLAVE = "enclave"
     EXTENSION = "extension"
+    ERRAND = "errand"
+    """A one-shot process of an enclave's, of code that ships; it has no link and is no member."""
 
 
 def member_id(text: str) -> MemberId:

@@ -6,7 +6,7 @@ does is bound to one challenge.
     SaltedPassword := Argon2id(OpaqueString(password), salt, parameters), 32 bytes
     ClientKey      := HMAC(SaltedPassword, "Client Key")        ServerKey := HMAC(SaltedPassword, "Server Key")
     StoredKey      := H(ClientKey)
-    AuthMessage    := n=<vault>,r=<client nonce>,r=<both nonces>,s=<salt>,i=<parameters>,c=biws,r=<both nonces>
+    AuthMessage    := n=<vault>,r=<client nonce>,r=<both nonces>,s=<salt>,i=<parameters>,l=<mode>,c=biws,r=<both nonces>
     ClientProof    := ClientKey XOR HMAC(StoredKey, AuthMessage)
     ServerSignature := HMAC(ServerKey, AuthMessage)
 
@@ -35,7 +35,15 @@ from typing import Final, NamedTuple
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from trollbridge.messages.errors import AuthenticationFailed, DeclaredError
-from trollbridge.messages.vault import Challenge, PasswordParameters, Proof, Verifier
+from trollbridge.messages.vault import (
+    PASSWORD_ONLY,
+    RECOVERY,
+    TWO_LAYERS,
+    Challenge,
+    PasswordParameters,
+    Proof,
+    Verifier,
+)
 
 KEY_SIZE: Final = 32
 NONCE_SIZE: Final = 32
@@ -44,6 +52,8 @@ VAULT_ID_SIZE: Final = 16
 MAX_CHARACTERS: Final = 1024
 STANDARD: Final = PasswordParameters(memory_kib=64 << 10, passes=3, lanes=4)
 """What new vaults get, and the least that is accepted: RFC 9106's second recommendation, 0.1 s on a desktop of 2025."""
+PURPOSES: Final = (TWO_LAYERS, PASSWORD_ONLY, RECOVERY)
+"""What a password can be asked for: a vault in one of the modes that have one, or a recovery file."""
 CEILING: Final = PasswordParameters(memory_kib=1 << 20, passes=16, lanes=16)
 """The most that is accepted: a damaged or hostile vault cannot make the client use more than 1 GiB, or minutes."""
 
@@ -85,6 +95,18 @@ def check_parameters(parameters: PasswordParameters, floor: PasswordParameters =
         raise WeakParameters
 
 
+def check_verifier(verifier: Verifier, floor: PasswordParameters = STANDARD) -> None:
+    """Raise `WeakParameters` for parameters below `floor`, and for keys or a salt of a wrong size."""
+    check_parameters(verifier.parameters, floor)
+    if (len(verifier.salt), len(verifier.client_key), len(verifier.server_key)) != (SALT_SIZE, KEY_SIZE, KEY_SIZE):
+        raise WeakParameters
+
+
+def new_salt() -> bytes:
+    """Return a fresh salt, 16 bytes."""
+    return os.urandom(SALT_SIZE)
+
+
 def prepare(password: str) -> bytes:
     """Return the password's one UTF-8 form (NFKC); raises `PasswordRefused`."""
     if not 0 < len(password) <= MAX_CHARACTERS:
@@ -116,12 +138,16 @@ def client_and_server_key(salted_password: bytes) -> tuple[bytes, bytes]:
 
 
 def auth_message(challenge: Challenge, client_nonce: bytes) -> bytes:
-    """Return AuthMessage: the vault, both nonces, the salt and the parameters, in the form of RFC 5802, section 5.1."""
+    """Return AuthMessage: the vault, both nonces, the salt, the parameters and the mode (RFC 5802, section 5.1).
+
+    The mode is one of the extensions (here `l`, for layers) that the RFC leaves room for.
+    """
     mine, theirs, salt = (base64.b64encode(part) for part in (client_nonce, challenge.nonce, challenge.salt))
     cost = challenge.parameters
     parts = (
         b"n=" + challenge.vault.hex().encode() + b",r=" + mine,
         b"r=" + mine + theirs + b",s=" + salt + b",i=argon2id:%d:%d:%d" % (cost.memory_kib, cost.passes, cost.lanes),
+        b"l=" + challenge.mode.encode(),
         b"c=biws,r=" + mine + theirs,
     )
     return b",".join(parts)
@@ -143,7 +169,7 @@ def new_verifier(password: str, parameters: PasswordParameters = STANDARD) -> Ve
 
     Raises `PasswordRefused`. Only tests name other parameters; a vault that ships refuses weaker ones.
     """
-    salt = os.urandom(SALT_SIZE)
+    salt = new_salt()
     client_key, server_key = client_and_server_key(_salted_password(password, salt, parameters))
     return Verifier(salt, parameters, client_key, server_key)
 
@@ -151,12 +177,13 @@ def new_verifier(password: str, parameters: PasswordParameters = STANDARD) -> Ve
 def attempt(password: str, challenge: Challenge, floor: PasswordParameters = STANDARD) -> Attempt:
     """Return the answer to `challenge`, and what the vault must answer to it; takes as long as its parameters say.
 
-    Raises `WeakParameters` before anything is computed if the challenge asks for less than `floor` or has a short
-    salt or nonce: a lying vault must not learn a cheap hash of the password. Raises `PasswordRefused`.
+    Raises `WeakParameters` before anything is computed if the challenge asks for less than `floor`, has a short salt
+    or nonce, or is for no known purpose: a lying vault must not learn a cheap hash of the password. Raises
+    `PasswordRefused`.
     """
     check_parameters(challenge.parameters, floor)
     sizes = (len(challenge.vault), len(challenge.nonce), len(challenge.salt))
-    if sizes != (VAULT_ID_SIZE, NONCE_SIZE, SALT_SIZE):
+    if sizes != (VAULT_ID_SIZE, NONCE_SIZE, SALT_SIZE) or challenge.mode not in PURPOSES:
         raise WeakParameters
     salted = _salted_password(password, challenge.salt, challenge.parameters)
     client_key, server_key = client_and_server_key(salted)

@@ -45,9 +45,12 @@ class Mechanism(enum.StrEnum):
     SECCOMP = "seccomp"
     SEALED_IMPORTS = "no imports after the lock"
     SECRET_MEMORY = "secret memory"  # noqa: S105  # a name, not a password
+    VAULT_LAYERS = "vault layers"
 
 
-NEEDED: Final = frozenset(Mechanism) - {Mechanism.SEALED_IMPORTS, Mechanism.SECRET_MEMORY}
+TESTIFIED: Final = frozenset({Mechanism.VAULT_LAYERS})
+"""What only the actor itself can tell: nothing that the kernel does, and so nothing that a level depends on."""
+NEEDED: Final = frozenset(Mechanism) - {Mechanism.SEALED_IMPORTS, Mechanism.SECRET_MEMORY} - TESTIFIED
 """What `full` needs. The others are reported: the first is for clear errors, the second depends on limits."""
 WALLS: Final = frozenset({Mechanism.LANDLOCK, Mechanism.SECCOMP})
 KEPT: Final = (Role.ENCLAVE, Role.BROKER, Role.EXTENSION)

@@ -6,25 +6,26 @@ terminal, a person reads one line and the process ends with a code of `exits`; n
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
-import msgspec
 
 from trollbridge.actors import exits
-from trollbridge.actors.log import Line, Log
-from trollbridge.messages.errors import BootFailed, DeclarationError, NotIsolated, TrollbridgeError
 from trollbridge.ui_adapter.attack.command import attack
+from trollbridge.ui_adapter.booting import booting
+from trollbridge.ui_adapter.finishing import finish
 from trollbridge.ui_adapter.loading import demand_linux, import_from_here, load
+from trollbridge.ui_adapter.log_places import log_to
+from trollbridge.ui_adapter.vault.completion import completion
+from trollbridge.ui_adapter.vault.document_commands import COMMANDS
+from trollbridge.ui_adapter.vault.key_commands import key
+from trollbridge.ui_adapter.vault.secret_commands import secret
+from trollbridge.ui_adapter.vault.vault_commands import vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from trollbridge.actors.app import App
+    from trollbridge.actors.log import Log
 
 EXIT_CODES: Final = (
     ("0", "The UI ended well. A UI that returns another code ends the application with that code."),
@@ -43,31 +44,10 @@ _EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<7}{meaning}" for cod
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
-def _append_to(path: str) -> Callable[[str], object]:
-    """Return a function that appends a line to the file, created 0600; raises `click.ClickException`."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        msg = f"{path}: {error.strerror}"
-        raise click.BadParameter(msg, param_hint="--log") from None
-    return lambda line: os.write(descriptor, line.encode())
-
-
-def _only_denials(line: str) -> None:
-    """Write no log, but tell what a sandbox has refused: whoever is to declare it must learn of it."""
-    if '"event":"sandbox.denied"' in line:
-        told = msgspec.json.decode(line, type=Line)
-        click.echo(f"trollbridge: {told.member}.{told.why}: {told.detail}", err=True)
-
-
-def _to_stderr(line: str) -> object:
-    return os.write(2, line.encode())
-
-
 @click.group(context_settings=_SETTINGS, epilog=_EPILOG)
 @click.version_option(package_name="trollbridge", message="trollbridge %(version)s")
 def cli() -> None:
-    """Run applications whose user interface, broker and enclaves are processes of their own.
+    """Run applications whose user interface, broker and enclaves are processes of their own, and use the vault.
 
     They exchange only sealed, immutable envelopes. The process of this command is the supervisor: it starts the
     others, forms the trust ring, dismantles it when a member dies and forms the next; it holds no message key.
@@ -103,8 +83,7 @@ def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # n
     demand_linux()
     import_from_here()
     app = load(reference)
-    silent = _only_denials if quiet else _to_stderr
-    sys.exit((_learn if learn else _supervise)(app, Log(silent if log is None else _append_to(log))))
+    sys.exit((_learn if learn else _supervise)(app, log_to(log, quiet=quiet)))
 
 
 @cli.command(epilog=_EPILOG)
@@ -118,7 +97,7 @@ def demo() -> None:
     from trollbridge.ui_adapter.demo import run as run_demo  # noqa: PLC0415  # `run` need not wait for it
 
     demand_linux()
-    with _booting():
+    with booting():
         code = run_demo()
     sys.exit(code)
 
@@ -149,87 +128,24 @@ def doctor(reference: str | None, as_json: bool) -> None:  # noqa: FBT001  # cli
     sys.exit(doctor_command.application(load(reference), as_json=as_json))
 
 
-cli.add_command(attack)
+for _command in (attack, vault, key, *COMMANDS, secret, completion):
+    cli.add_command(_command)
 
 
 def _supervise(app: App, log: Log) -> int:
     from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
-    with _booting():
+    with booting():
         return Supervisor(app, log).run()
 
 
 def _learn(app: App, log: Log) -> int:
     from trollbridge.ui_adapter import learn_command  # noqa: PLC0415  # never loaded where it was not asked for
 
-    with _booting():
+    with booting():
         return learn_command.run(app, log)
-
-
-@contextlib.contextmanager
-def _booting() -> Generator[None]:
-    """Raise `BootFailed` for what the system refuses: another process, a descriptor, a temporary folder."""
-    try:
-        yield
-    except OSError as error:
-        msg = f"the system refused what the application needs: {error.strerror or error}"
-        raise BootFailed(msg) from None
-
-
-def _open_standard_descriptors() -> None:
-    """Have 0, 1 and 2 open, on /dev/null if need be: else the next socket would become somebody's output."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, so this one
-            os.set_inheritable(descriptor, True)  # noqa: FBT003  # the standard library's signature
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
-
-
-def _leave(code: int) -> NoReturn:
-    """End with `code`, or with `OUTPUT_CLOSED` if what was written last does not arrive."""
-    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or (exits.OUTPUT_CLOSED if descriptor == 1 else 0)  # a log that is lost stops nothing
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)  # the interpreter would try again, and complain
-    sys.exit(code)
 
 
 def main() -> NoReturn:
     """Run the command and exit."""
-    _open_standard_descriptors()
-    _leave(_run())
-
-
-def _run() -> int:
-    output = sys.stdout
-    try:
-        cli.main(prog_name="trollbridge", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return 2
-    except (
-        SystemExit
-    ) as leaving:  # with another output, click has found that nobody reads, and its own code for it is 1
-        code = leaving.code if isinstance(leaving.code, int) else 1
-        return code if sys.stdout is output else exits.OUTPUT_CLOSED
-    except (KeyboardInterrupt, click.Abort):
-        return 128 + signal.SIGINT
-    except (TrollbridgeError, OSError) as error:
-        return _complain(error)
-    return 0
-
-
-def _complain(error: TrollbridgeError | OSError) -> int:
-    """Tell a person in one line; return the exit code. An `OSError` here says that standard output takes nothing."""
-    with contextlib.suppress(OSError):
-        click.echo(f"trollbridge: {error.strerror if isinstance(error, OSError) else error}", err=True)
-    if isinstance(error, OSError):
-        return exits.OUTPUT_CLOSED
-    if isinstance(error, BootFailed):
-        return exits.NOT_ISOLATED if isinstance(error, NotIsolated) else exits.BOOT_FAILED
-    return exits.DECLARATION if isinstance(error, DeclarationError) else 1
+    finish(lambda: cli.main(prog_name="trollbridge", standalone_mode=False))

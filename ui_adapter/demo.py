@@ -25,7 +25,8 @@ GNUPG: Final = "gnupg"
 _LONGEST: Final = 60
 """Characters of a temporary folder's path: the socket of GnuPG's agent lies in there and has 107."""
 _HANDLERS: Final = (
-    "status challenge create unlock lock generate list_keys export_public import_public sign verify encrypt decrypt"
+    "status challenge create unlock lock generate list_keys export_public import_public sign verify encrypt decrypt "
+    "begin feed feed_plain finish finish_plain cancel"
 )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from trollbridge.messages.errors import WrongPassword
 from trollbridge.messages.ids import Role
-from trollbridge.messages.vault import LOCKED, OPEN, VOCABULARY, KeyInfo, VaultStatus
+from trollbridge.messages.vault import LOCKED, OPEN, PASSWORD_ONLY, VOCABULARY, KeyInfo, VaultStatus
 from trollbridge.ui_adapter import demo_document, documents, process_table, unlocking
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 from trollbridge.ui_adapter.demo_crash import Crash
@@ -99,17 +99,17 @@ class _Run:
 
     def vault(self) -> str:
         """Make a vault, lock it, try a wrong password, unlock it."""
-        status = unlocking.create(self._vault, self.password)
+        status = unlocking.create(self._vault, self.password, PASSWORD_ONLY)
         self._screen.line(f"  made in a temporary place, mode {status.mode}")
         self._vault.lock().get(timeout=PATIENCE)
         expect(self._status() == LOCKED, "it did not lock")
         try:
-            unlocking.unlock(self._vault, "not the password")
+            unlocking.unlock(self._vault, "not the password", PASSWORD_ONLY)
         except WrongPassword as error:
             self._screen.line(f"  a wrong password: {type(error).__name__}")
         else:
             expect(condition=False, otherwise="a wrong password opened it")
-        unlocking.unlock(self._vault, self.password)
+        unlocking.unlock(self._vault, self.password, PASSWORD_ONLY)
         expect(self._status() == OPEN, "the right password did not open it")
         return "locked; a wrong password refused; opened by a proof for a fresh challenge"
 

@@ -17,7 +17,7 @@ import pykka
 
 from trollbridge.messages.errors import Outcome, RingDismantled, TrollbridgeError
 from trollbridge.messages.ids import Role
-from trollbridge.messages.vault import LOCKED, Verified
+from trollbridge.messages.vault import LOCKED, PASSWORD_ONLY, Verified
 from trollbridge.ui_adapter import unlocking
 from trollbridge.ui_adapter.demo_report import expect
 from trollbridge.ui_adapter.log_reading import told
@@ -114,7 +114,7 @@ class Crash:
         """Unlock the new incarnation of the vault, which knows nothing any more, and sign."""
         vault = self._bridge.vault
         expect(vault.status().get(timeout=PATIENCE).state == LOCKED, "the new enclave did not start locked")
-        unlocking.unlock(vault, self._password)
+        unlocking.unlock(vault, self._password, PASSWORD_ONLY)
         signature: bytes = vault.sign(self._key, MESSAGE).get(timeout=PATIENCE)
         verified: Verified = vault.verify(MESSAGE, signature).get(timeout=PATIENCE)
         expect([each.fingerprint for each in verified.signers] == [self._key], "the signature does not verify")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    Report = Callable[[int, int], None]
+    Report = Callable[[int, int | None], None]
 
 _MIB: Final = 1 << 20
 _COLOURS: Final = {"heading": "1", "good": "32", "bad": "1;31", "faint": "2"}
@@ -66,13 +66,13 @@ class Screen:
 
     @contextlib.contextmanager
     def progress(self, title: str) -> Generator[Report]:
-        """Give a function that takes (bytes done, bytes in all); afterwards, write what was done in what time."""
+        """Give a function that takes (bytes done, bytes in all if known); afterwards, write what took how long."""
         started = time.monotonic()
         seen = [0]
         with self._bar(title) if self.terminal else contextlib.nullcontext(_ignore) as show:
 
-            def report(done: int, total: int) -> None:
-                seen[0] = total
+            def report(done: int, total: int | None) -> None:
+                seen[0] = total or done
                 show(done, total)
 
             yield report
@@ -93,5 +93,5 @@ class Screen:
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _ignore(_done: int, _total: int) -> None:
+def _ignore(_done: int, _total: int | None) -> None:
     """Show nothing."""

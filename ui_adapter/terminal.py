@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pykka
 
 from trollbridge.messages.errors import RingDismantled, TrollbridgeError
-from trollbridge.messages.vault import VOCABULARY
+from trollbridge.messages.vault import KEYCHAIN_ONLY, MODES, VOCABULARY
 from trollbridge.ui_adapter import unlocking, words
 from trollbridge.ui_adapter.bridge import Bridge, HandlerProxy, MemberProxy, UiActor
 from trollbridge.ui_adapter.foreground import Foreground
@@ -38,8 +38,9 @@ members              who is in the ring
 ENCLAVE.HANDLER ARGUMENT…
                      call; arguments as Python writes them: 5, "text", b"bytes", None, (1, 2), {"a": 1},
                      name=value; a word without quotes is text; @FILE is the content of a file as bytes
-create ENCLAVE       ask for a password, or take the next line as one, and make a vault
-unlock ENCLAVE       the same, to open it
+create ENCLAVE MODE  make a vault: keychain-and-password, password-only or keychain-only; the password is asked
+                     for, or is the next line
+unlock ENCLAVE MODE  the same, to open it
 help                 this list
 quit                 end, as the end of input does
 Ctrl-C               gives up the call that is awaited, or the line"""
@@ -117,15 +118,19 @@ class _Conversation:
             self.worst = 1
             self._screen.line(f"{self._screen.paint(type(error).__name__, 'bad')}: {words.plain(str(error))}")
 
-    def _password(self, command: str, enclave: str) -> object:
+    def _password(self, command: str, rest: str) -> object:
+        enclave, _, mode = rest.partition(" ")
         vault = self._member(enclave)
-        password = self._foreground.read_secret("Password: ")
-        if password is None:
+        if mode not in MODES:
+            msg = f"say in which mode: {command} {enclave} {', or '.join(MODES)}"
+            raise words.NotUnderstood(msg)
+        password = None if mode == KEYCHAIN_ONLY else self._foreground.read_secret("Password: ")
+        if password is None and mode != KEYCHAIN_ONLY:
             msg = "without a password nothing is done"
             raise words.NotUnderstood(msg)
         if command == "create":
-            return unlocking.create(vault, password)
-        unlocking.unlock(vault, password)
+            return unlocking.create(vault, password, mode)
+        unlocking.unlock(vault, password, mode)
         return None
 
     def _call(self, command: str, rest: str) -> object:

@@ -173,6 +173,7 @@ ACCEPTCONN PROTOCOL DOMAIN, the two timeouts again; IP: TOS TTL MTU_DISCOVER REC
 KEEPCNT QUICKACK USER_TIMEOUT; IPv6: UNICAST_HOPS MTU_DISCOVER RECVERR V6ONLY."""
 
 SOCKETPAIR: Final = allowed(_UNIX)
+STREAM_PAIR: Final = allowed((Low(0, (_AF_UNIX,)), Low(1, (_STREAM,), _TYPE), Low(2, (0,))))
 SOCKET_OPTIONS: Final = allowed(*((Low(1, (level,)), Low(2, names)) for level, names in _OPTIONS.items()))
 SOCKET_FACTS: Final = allowed((Low(1, (_SOL_SOCKET,)), Low(2, (3, 4, 7, 8, 38, 39))))
 """TYPE ERROR SNDBUF RCVBUF PROTOCOL DOMAIN: what a socket object asks about a descriptor."""

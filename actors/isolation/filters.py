@@ -81,6 +81,13 @@ _OWN_SOCKETS: Final = Group(
     "A pair of sockets whose two ends are its own: how an event loop wakes itself.",
     (Rule("socketpair", checks.SOCKETPAIR),),
 )
+_ERRANDS: Final = Group(
+    "A stream to a one-shot process; its other end, and more descriptors, on their way to the supervisor. The address "
+    "that sendmsg may be given lies in memory, where no filter sees it, and leads nowhere: packet sockets, which link "
+    "and control channel are, ignore it, connected streams refuse it (net/unix/af_unix.c). Datagram pairs, which would "
+    "go by it, cannot be made.",
+    (Rule("socketpair", checks.STREAM_PAIR), Rule("sendmsg", checks.SENDMSG)),
+)
 _COMMON: Final = (_OWN_MEMORY, _WAITING, _DESCRIPTORS, _SIGNALS, _IDENTITY)
 
 _READ: Final = "newfstatat stat lstat fstatfs getdents64 pread64 preadv preadv2 readahead fadvise64 msync"
@@ -148,8 +155,15 @@ _REFUSED: Final = (
 )
 
 
-def _files(*, read: bool, write: bool) -> Iterator[Group]:
-    if read or write:
+def _files(role: Role, *, read: bool, write: bool) -> Iterator[Group]:
+    if role is Role.ERRAND:
+        opens = (Rule("openat", checks.opening(2, write=True)), Rule("open", checks.opening(1, write=True)))
+        yield Group(
+            "Opening, by its name in /proc, a pipe that it was handed. Every file that its module does not declare is "
+            "refused by Landlock, which lets a pipe pass, since it lies nowhere.",
+            (*opens, *_grant(_READ)),
+        )
+    elif read or write:
         opens = (Rule("openat", checks.opening(2, write=write)), Rule("open", checks.opening(1, write=write)))
         yield Group("Opening and looking at files: which ones is for Landlock to say.", (*opens, *_grant(_READ)))
     if write:
@@ -185,14 +199,14 @@ def _network(kinds: frozenset[str]) -> Iterator[Group]:
 
 def _link(role: Role) -> Group:
     rules = [Rule("sendto", checks.SENDTO), Rule("recvfrom", checks.RECVFROM)]
-    if role in (Role.BROKER, Role.UI):
+    if role in (Role.BROKER, Role.UI, Role.ERRAND):
         rules.append(Rule("recvmsg", checks.RECVMSG))
     if role is not Role.ENCLAVE:
         rules += [Rule("getsockopt", checks.SOCKET_FACTS), *_grant("getsockname")]
     if role in (Role.UI, Role.EXTENSION):
         rules.append(Rule("setsockopt", checks.RECEIVE_TIMEOUT))
     return Group(
-        "The link: packets to whoever is connected. Only a broker and a UI are given descriptors, in a message.",
+        "The link, an errand's stream: to whoever is connected. A broker, a UI and an errand are given descriptors.",
         tuple(rules),
     )
 
@@ -239,18 +253,19 @@ def kinds(sandbox: Sandbox) -> frozenset[str]:
     return frozenset(each.partition(":")[0] for each in sandbox.network)
 
 
-def groups(role: Role, sandbox: Sandbox, pid: int) -> tuple[Group, ...]:
-    """Return the groups of the strict list, in the order in which they decide."""
+def groups(role: Role, sandbox: Sandbox, pid: int, *, errands: bool = False) -> tuple[Group, ...]:
+    """Return the groups of the strict list, in the order in which they decide; `errands`: as for `policy`."""
     read = bool(sandbox.read) or role in (Role.UI, Role.EXTENSION)
     write = bool(sandbox.write)
     return (
+        *((_ERRANDS,) if errands and role is Role.ENCLAVE else ()),
         *_network(kinds(sandbox)),
         _link(role),
         _memory(role, files=read or write),
         _process(role, sandbox, pid),
         *_COMMON,
         *(() if role is Role.BROKER else (_OWN_SOCKETS,)),
-        *_files(read=read, write=write),
+        *_files(role, read=read, write=write),
         *_caller(role, pid),
         *_REFUSED,
     )
@@ -270,14 +285,17 @@ def _cost(rule: Rule) -> int:
     return _HOT.index(rule.name) if rule.name in _HOT else len(_HOT)
 
 
-def policy(role: Role, sandbox: Sandbox, pid: int) -> Policy:
-    """Return the policy of a process; `pid` is its own. A broker gets nothing, whatever `sandbox` says."""
+def policy(role: Role, sandbox: Sandbox, pid: int, *, errands: bool = False) -> Policy:
+    """Return the policy of a process; `pid` is its own. A broker gets nothing, whatever `sandbox` says.
+
+    `errands`: of an enclave that has one-shot processes.
+    """
     if role is Role.BROKER:
         sandbox = NOTHING
     if sandbox.exec:
         return deny_list.policy(kinds(sandbox), pid)
     rules: dict[str, Rule] = {}
-    for rule in chain.from_iterable(group.rules for group in groups(role, sandbox, pid)):
+    for rule in chain.from_iterable(group.rules for group in groups(role, sandbox, pid, errands=errands)):
         rules.setdefault(rule.name, rule)
     return Policy(tuple(sorted(rules.values(), key=_cost)), Kill())
 

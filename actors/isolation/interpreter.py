@@ -113,7 +113,7 @@ class Interpreters(NamedTuple):
 
     def of(self, role: Role) -> Interpreter:
         """Return what a process of this role runs."""
-        return self.keepers if role in (Role.BROKER, Role.ENCLAVE) else self.callers
+        return self.keepers if role in (Role.BROKER, Role.ENCLAVE, Role.ERRAND) else self.callers
 
     def close(self) -> None:
         """Let both go."""

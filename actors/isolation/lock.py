@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEY_HOLDERS: Final = frozenset({Role.ENCLAVE, Role.UI})
 """Who holds long-lived keys, and so needs secret memory."""
-COMPLETE: Final = frozenset({Role.ENCLAVE, Role.BROKER})
+COMPLETE: Final = frozenset({Role.ENCLAVE, Role.BROKER, Role.ERRAND})
 """Whose code is loaded whole before the lock."""
 _UNDECLARED: Final = "it declares no sandbox; give its class or its Child(…) a Sandbox(…)"
 
@@ -35,11 +35,12 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def lock(role: Role, sandbox: Sandbox, readable: Sequence[str] = ()) -> tuple[Evidence, ...]:
+def lock(role: Role, sandbox: Sandbox, readable: Sequence[str] = (), *, errands: bool = False) -> tuple[Evidence, ...]:
     """Lock this process for good; return what is in force.
 
-    `sandbox` is resolved. `readable`: folders that the process must read besides, to load its code. Raises
-    `DeclarationError` for what cannot be locked as declared, before anything is locked.
+    `sandbox` is resolved. `readable`: folders that the process must read besides, to load its code. `errands`: whether
+    it is an enclave that has one-shot processes. Raises `DeclarationError` for what cannot be locked as declared,
+    before anything is locked.
     """
     landlock.prepare(sandbox)
     _check_threads()
@@ -52,7 +53,7 @@ def lock(role: Role, sandbox: Sandbox, readable: Sequence[str] = ()) -> tuple[Ev
     settle()
     evidence += [capabilities.no_new_privileges(), capabilities.drop()]
     evidence.append(landlock.restrict(sandbox, readable))
-    evidence.append(seccomp.install(role, sandbox))
+    evidence.append(seccomp.install(role, sandbox, errands=errands))
     denials.watch(sandbox)
     return tuple(evidence)
 

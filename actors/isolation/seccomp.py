@@ -60,13 +60,13 @@ def load(program: bytes, flags: int = TSYNC) -> int:
     return result
 
 
-def install(role: Role, sandbox: Sandbox) -> Evidence:
-    """Restrict this process for good to what its role and its sandbox need; say what is in force.
+def install(role: Role, sandbox: Sandbox, *, errands: bool = False) -> Evidence:
+    """Restrict this process for good to what its role and its sandbox need, and its errands; say what is in force.
 
     Sets no_new_privs if it is not set. Raises nothing that a kernel could cause: a refusal is the evidence.
     """
     try:
-        policy = filters.policy(role, sandbox, os.getpid())
+        policy = filters.policy(role, sandbox, os.getpid(), errands=errands)
         program = bpf.translate(policy, here())
         if not kernel.prctl(kernel.PR_GET_NO_NEW_PRIVS):
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

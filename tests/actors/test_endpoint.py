@@ -13,10 +13,11 @@ import pytest
 
 from tests.actors.memory_ring import Wire
 from trollbridge.actors import sockets
-from trollbridge.actors.channel import ParentChannel, child_channel
+from trollbridge.actors.channel import Channel, ParentChannel, child_channel
 from trollbridge.actors.endpoint import MOST_ITEMS
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
+from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.errors import AuthenticationFailed, Malformed
 from trollbridge.messages.ids import UID_SIZE
 from trollbridge.messages.limits import LARGEST_RECORD
@@ -24,6 +25,8 @@ from trollbridge.messages.record import Item, Refusal, Request, Routed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Control = Channel[control.FromChild, control.ToChild]
 
 BUFFER: Final = bytearray(LARGEST_RECORD)
 NOW: Final = 2**53
@@ -257,3 +260,50 @@ def test_a_supervisor_never_blocks_on_a_child_that_does_not_read() -> None:
         flood()
     parent.close()
     theirs.close()
+
+
+@pytest.fixture
+def channels() -> Iterator[tuple[ParentChannel, Control]]:
+    """Yield both ends of a control channel."""
+    ours, theirs = sockets.pair()
+    parent, child = ParentChannel(ours), child_channel(theirs.detach())
+    yield parent, child
+    parent.close()
+    child.close()
+
+
+def test_descriptors_come_with_the_request_for_an_errand_only(channels: tuple[ParentChannel, Control]) -> None:
+    """I9: from who may have errands, up to the limit, close-on-exec; whoever does not take them lets them be closed."""
+    parent, child = channels
+    errand, before = control.Errand(ErrandKind.SCRIBE), open_descriptors()
+    parent.accept_descriptors()
+    child.send(errand, 0, 1, 2)
+    assert parent.take(os.getpid()) == errand
+    given = parent.given()
+    assert (len(given), [os.get_inheritable(each) for each in given], parent.given()) == (3, [False] * 3, [])
+    sockets.close_all(given)
+    child.send(errand, *[0] * (1 + control.MOST_GIVEN))
+    child.send(control.Pong(1))
+    assert [parent.take(os.getpid()) for _ in range(2)] == [errand, control.Pong(1)]
+    assert open_descriptors() == before, "what nobody took is closed"
+    for message, descriptors in (
+        (errand, []),
+        (control.Pong(1), [0]),
+        (errand, [0] * (2 + control.MOST_GIVEN)),
+        (errand, [0] * 200),
+    ):
+        child.send(message, *descriptors)
+        with pytest.raises(Malformed):
+            parent.take(os.getpid())
+    sockets.close_all(parent.given())
+    assert open_descriptors() == before
+
+
+def test_who_has_no_errands_sends_no_descriptor(channels: tuple[ParentChannel, Control]) -> None:
+    """I9: the kernel closes it, and the message is malformed."""
+    parent, child = channels
+    before = open_descriptors()
+    child.send(control.Errand(ErrandKind.SCRIBE), 0)
+    with pytest.raises(Malformed):
+        parent.take(os.getpid())
+    assert open_descriptors() == before

@@ -9,6 +9,7 @@ import pytest
 from trollbridge.actors.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
+from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
     from trollbridge.actors.spawn import Process
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 class Patient:
     """Stands in for a process: it keeps what it is asked; the test moves its numbers."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, role: Role = Role.ENCLAVE) -> None:
         """Start idle, alive, and without a word."""
         self.pid: Final = pid
+        self.role: Final = role
         self.channel: Final = self
         self.asked: list[int] = []
         self.is_stopped = False
@@ -142,3 +144,17 @@ def test_a_process_that_cannot_be_asked_is_given_up_like_a_silent_one() -> None:
     heart, patient = Heartbeat(), Patient(1)
     patient.deaf = True
     assert len(beats(heart, [patient], SILENT + 1)) == 1
+
+
+def test_an_errand_is_asked_nothing_and_given_up_only_if_it_is_stopped() -> None:
+    """K6: it works for as long as its terms let it; one that goes on again in time is left alone."""
+    heart, errand = Heartbeat(), Patient(1, Role.ERRAND)
+    assert beats(heart, [errand], 2 * LONGEST) == []
+    errand.is_stopped = True
+    assert beats(heart, [errand], STOPPED - 1, 2 * LONGEST) == []
+    errand.is_stopped = False
+    assert beats(heart, [errand], 3, 3 * LONGEST) == []
+    errand.is_stopped = True
+    found = beats(heart, [errand], STOPPED, 4 * LONGEST)
+    assert found == [f"{4 * LONGEST + STOPPED - 1} 1 it is stopped by a signal"]
+    assert errand.asked == []

@@ -9,6 +9,8 @@ import pytest
 from trollbridge.actors.permits import PERMITS, Permits
 from trollbridge.messages.control import (
     Dismantled,
+    Errand,
+    ErrandKind,
     Failed,
     FailureKind,
     FromChild,
@@ -17,9 +19,11 @@ from trollbridge.messages.control import (
     NoticeKind,
     Pong,
     Ready,
+    Statement,
 )
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
+from trollbridge.messages.posture import TESTIFIED, Evidence, Mechanism, State
 
 NOTICE: Final = Notice(NoticeKind.MEMBER_REMOVED, "vault", "because")
 MESSAGES: Final[tuple[FromChild, ...]] = (
@@ -29,6 +33,8 @@ MESSAGES: Final[tuple[FromChild, ...]] = (
     Dismantled(1),
     Pong(1),
     NOTICE,
+    Errand(ErrandKind.SCRIBE),
+    Statement(()),
 )
 
 
@@ -48,13 +54,20 @@ def test_the_table_has_every_message() -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_may_say_what_the_table_says(role: Role) -> None:
-    """I3: notices from broker and enclaves only, `Dismantled` from a UI only, the rest from everyone."""
-    denied = {type(each) for each in MESSAGES if refused(Permits(role), each)}
+    """I3: notices from broker and enclaves, `Dismantled` from a UI, errands and statements from enclaves only."""
+    permits = {type(each): Permits(role) for each in MESSAGES}
+    if role is Role.ENCLAVE:
+        permits[Errand].check(Hello((), (ErrandKind.SCRIBE,)))
+    denied = {type(each) for each in MESSAGES if refused(permits[type(each)], each)}
     expected: set[type] = set()
     if role is not Role.UI:
         expected.add(Dismantled)
     if role not in (Role.BROKER, Role.ENCLAVE):
         expected.add(Notice)
+    if role is not Role.ENCLAVE:
+        expected |= {Errand, Statement}
+    if role is Role.ERRAND:
+        expected |= {Ready, Pong}
     assert denied == expected
 
 
@@ -91,3 +104,22 @@ def test_a_refused_message_is_not_noted() -> None:
     """I3: the same refusal, however often it is tried."""
     permits = Permits(Role.EXTENSION)
     assert [refused(permits, NOTICE) for _ in range(3)] == [True] * 3
+
+
+def test_an_errand_is_asked_for_only_if_the_hello_declared_it() -> None:
+    """I3: not before the hello, not of another kind; and nobody but an enclave declares any."""
+    scribe, keychain = Errand(ErrandKind.SCRIBE), Errand(ErrandKind.KEYCHAIN)
+    permits = Permits(Role.ENCLAVE)
+    assert refused(permits, scribe)
+    permits.check(Hello((), (ErrandKind.SCRIBE,)))
+    assert [refused(permits, each) for each in (scribe, keychain, scribe)] == [False, True, False]
+    for role in set(Role) - {Role.ENCLAVE}:
+        assert refused(Permits(role), Hello((), (ErrandKind.SCRIBE,)))
+
+
+def test_a_statement_is_about_what_only_the_actor_knows() -> None:
+    """I3: never about what the kernel does, which the supervisor looks at itself."""
+    permits = Permits(Role.ENCLAVE)
+    for mechanism in Mechanism:
+        statement = Statement((Evidence(mechanism, State.IN_FORCE, "as I say"),))
+        assert refused(permits, statement) is (mechanism not in TESTIFIED)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
+from tests.architecture.trees import nodes_of, tree_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Plant = Callable[[Mapping[str, str]], Path]
 
@@ -91,11 +93,11 @@ def modules(root: Path) -> list[Module]:
             relative = path.relative_to(root)
             parts = relative.with_suffix("").parts
             name = ".".join(("trollbridge", *(parts[:-1] if parts[-1] == "__init__" else parts)))
-            found.append(Module(name, relative.as_posix(), ast.parse(path.read_text(encoding="utf-8"))))
+            found.append(Module(name, relative.as_posix(), tree_of(path.read_text(encoding="utf-8"))))
     return found
 
 
-def imports(module: Module, nodes: Iterator[ast.AST]) -> Iterator[Import]:
+def imports(module: Module, nodes: Iterable[ast.AST]) -> Iterator[Import]:
     """Return what `nodes` of `module` import; a relative import keeps its dots."""
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -108,7 +110,7 @@ def imports(module: Module, nodes: Iterator[ast.AST]) -> Iterator[Import]:
 
 def every_import(module: Module) -> Iterator[Import]:
     """Return the imports of `module` at any depth, those for type checkers too."""
-    return imports(module, ast.walk(module.tree))
+    return imports(module, nodes_of(module.tree))
 
 
 def at_module_level(body: list[ast.stmt]) -> Iterator[ast.AST]:
@@ -175,7 +177,7 @@ def reaching_outside(root: Path) -> list[str]:
                 refused = first not in {"trollbridge", *OUTSIDE_OF_MESSAGES}
             if refused:
                 wrong.append(f"{found.place}: messages imports {found.module} {found.name}".rstrip())
-        for node in ast.walk(module.tree):
+        for node in nodes_of(module.tree):
             match node:
                 case ast.Attribute(value=ast.Name(id="os"), attr=attribute) if attribute not in OF_OS:
                     wrong.append(f"{module.path}:{node.lineno}: messages uses os.{attribute}")
@@ -218,7 +220,7 @@ def stray_aead(root: Path) -> list[str]:
             if lines >= AEAD_LINES:
                 wrong.append(f"{module.path}: {lines} lines")
             continue
-        for node in ast.walk(module.tree):
+        for node in nodes_of(module.tree):
             match node:
                 case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
                     last = name.rpartition(".")[2]

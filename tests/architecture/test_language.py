@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.architecture.trees import nodes_of, tree_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -36,7 +38,7 @@ TRACKED_DOT: Final = {".ci", ".github", ".editorconfig", ".gitattributes", ".git
 def _parsed(root: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
     for folder in folders:
         for path in sorted(root.joinpath(folder).rglob("*.py")):
-            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+            yield path.relative_to(root).as_posix(), tree_of(path.read_text(encoding="utf-8"))
 
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
@@ -57,7 +59,7 @@ def running_text(root: Path) -> list[str]:
     wrong: list[str] = []
     for path, tree in _parsed(root, *SHIPPED):
         fields = {id(each) for each in _fields(tree)}
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Name(id=name) if name in RUNS_TEXT and id(node) not in fields:
                     wrong.append(f"{path}:{node.lineno}: {name}")
@@ -72,7 +74,7 @@ def running_text(root: Path) -> list[str]:
 
 def _fields(tree: ast.Module) -> Iterator[ast.expr]:
     """Return the name of each annotated field of a class, where it is declared."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ClassDef):
             yield from (each.target for each in node.body if isinstance(each, ast.AnnAssign))
 
@@ -84,7 +86,7 @@ def stray_labels(root: Path) -> list[str]:
         if path in LABEL_MODULES:
             continue
         constants = _bytes_constants(tree)
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in DERIVATIONS:
                     parts = [part for argument in (*node.args, *node.keywords) for part in ast.walk(argument)]
@@ -98,7 +100,7 @@ def stray_labels(root: Path) -> list[str]:
 def _bytes_constants(tree: ast.Module) -> set[str]:
     """Return the names that are bound to a bytes literal anywhere in `tree`."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Assign(targets=targets, value=ast.Constant(value=bytes())):
                 names |= {target.id for target in targets if isinstance(target, ast.Name)}
@@ -146,7 +148,7 @@ def switched_off_tests(root: Path) -> list[str]:
     for path, tree in _parsed(root, "tests"):
         if path.startswith("tests/benchmarks/"):
             continue
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             match node:
                 case ast.Attribute(attr=name) if name in SWITCHES_OFF:
                     wrong.append(f"{path}:{node.lineno}: {name}")

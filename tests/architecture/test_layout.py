@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests import conftest
+from tests.architecture.trees import tree_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +73,7 @@ def wrong_files(root: Path) -> list[str]:
     wrong: list[str] = []
     for path in _modules(root, *SHIPPED, "tests", "examples"):
         name = path.relative_to(root)
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = tree_of(path.read_text(encoding="utf-8"))
         if not ast.get_docstring(tree):
             wrong.append(f"{name}: no docstring")
         if path.stem.removeprefix("test_") in EMPTY_NAMES:

@@ -43,7 +43,7 @@ from trollbridge.messages.noise import Initiator, Responder
 from trollbridge.messages.record import Item, Lease, Link, Publish, Refusal, Request, Routed, envelope_of, route
 from trollbridge.messages.ring_key import SEALED, RingKey
 from trollbridge.messages.session import Session
-from trollbridge.messages.vault import VOCABULARY
+from trollbridge.messages.vault import PASSWORD_ONLY, VOCABULARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -497,7 +497,7 @@ def refusals(strings: Strings, handler: str, times: int) -> list[str]:
 def unlock_badly(strings: Strings) -> dict[str, str]:
     """Make a vault, lock it, try three wrong credentials; return everything that could be shown of each error."""
     vault = strings.bridge.vault
-    vault.create(scram.new_verifier(RIGHT)).get(timeout=PATIENCE)
+    vault.create(PASSWORD_ONLY, scram.new_verifier(RIGHT)).get(timeout=PATIENCE)
     vault.lock().get(timeout=PATIENCE)
     challenge = vault.challenge().get(timeout=PATIENCE)
     right, wrong = scram.attempt(RIGHT, challenge), scram.attempt(WRONG, challenge)
@@ -506,7 +506,7 @@ def unlock_badly(strings: Strings) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, proof in (("wrong", wrong.proof), ("used", right.proof), ("unknown", unknown)):
         try:
-            vault.unlock(proof).get(timeout=PATIENCE)
+            vault.unlock(PASSWORD_ONLY, proof).get(timeout=PATIENCE)
         except Exception as error:  # noqa: BLE001  # everything of it is the result
             found[name] = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__dict__)
             found[f"{name} error"] = f"{type(error).__name__}: {error}"
@@ -519,7 +519,7 @@ def unlock_well(strings: Strings) -> str:
     vault = strings.bridge.vault
     challenge = vault.challenge().get(timeout=PATIENCE)
     attempt = scram.attempt(RIGHT, challenge)
-    attempt.confirm(vault.unlock(attempt.proof).get(timeout=PATIENCE))
+    attempt.confirm(vault.unlock(PASSWORD_ONLY, attempt.proof).get(timeout=PATIENCE))
     return str(vault.status().get(timeout=PATIENCE).state)
 
 

@@ -10,8 +10,9 @@ import inspect
 import json
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import click
 import msgspec
 import pytest
 
@@ -19,6 +20,9 @@ from tests.ui_adapter.commands import run
 from trollbridge.actors.app import App, Child
 from trollbridge.messages.control import Boot
 from trollbridge.ui_adapter.cli import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = ("messages", "actors", "enclave", "ui_adapter")
@@ -30,15 +34,66 @@ READS_ENVIRONMENT: Final = {
     "ui_adapter/attack/launch.py": "a clean environment for the runner of the attacks",
     "ui_adapter/doctor_keychain.py": "where the session bus is, for the look at the keychain",
     "ui_adapter/screen.py": "whether to colour",
+    "ui_adapter/vault/places.py": "where the vault's file, and for git the password's file, lie",
 }
 """Every file that reads the environment, and what for: none decides on trust."""
+VAULT: Final = ["vault", "demanded", "password_file", "password_fd", "least", "log", "help"]
+"""What every command of the vault has; `--least` is one of the three levels, and the default is the highest."""
+KEY_PASSWORD: Final = ["key_password_file", "key_password_fd"]
+CONSTRAINTS: Final = ["approval", "members", "any_member", "per_hour", "until"]
 OPTIONS: Final = {
     "run": ["reference", "log", "quiet", "learn", "help"],
     "demo": ["help"],
     "doctor": ["reference", "as_json", "help"],
     "attack": ["reference", "positions", "prefixes", "verbose", "as_json", "only_list", "help"],
+    "completion": ["shell", "help"],
+    "vault create": ["password_only", "keychain_only", "as_json", *VAULT],
+    "vault status": ["as_json", *VAULT],
+    "vault unlock-test": ["as_json", *VAULT],
+    "vault change-password": ["new_password_file", "new_password_fd", *VAULT],
+    "vault rotate": VAULT,
+    "vault change-mode": ["new_mode", "new_password_file", "new_password_fd", *VAULT],
+    "vault check": ["locked", "as_json", *VAULT],
+    "vault recovery export": ["file", "force", "recovery_password_file", "recovery_password_fd", *VAULT],
+    "vault recovery import": ["file", "recovery_password_file", "recovery_password_fd", *VAULT],
+    "key generate": ["user_id", "profile", "compat", "expires", "as_json", *VAULT],
+    "key import": ["file", "own_password_file", "own_password_fd", "as_json", *VAULT],
+    "key list": ["secret", "as_json", *VAULT],
+    "key show": ["key_name", "as_json", *VAULT],
+    "key export": [
+        *("key_name", "output", "force", "binary", "secret", "own_password_file", "own_password_fd"),
+        *(*KEY_PASSWORD, *VAULT),
+    ],
+    "key password": ["key_name", "remove", "own_password_file", "own_password_fd", *KEY_PASSWORD, *VAULT],
+    "key add-user-id": ["key_name", "user_id", "as_json", *KEY_PASSWORD, *VAULT],
+    "key revoke-user-id": ["key_name", "user_id", "as_json", *KEY_PASSWORD, *VAULT],
+    "key expire": ["key_name", "when", "as_json", *KEY_PASSWORD, *VAULT],
+    "key revoke": ["key_name", "sure", "as_json", *KEY_PASSWORD, *VAULT],
+    "key revocation": ["key_name", "output", "force", *KEY_PASSWORD, *VAULT],
+    "key delete": ["key_name", "sure", *VAULT],
+    "key trust": ["key_name", "revoked", "as_json", *VAULT],
+    "key constrain": ["key_name", *CONSTRAINTS, "as_json", *VAULT],
+    "sign": ["file", "output", "force", "key", *("mode",) * 3, "binary", *KEY_PASSWORD, *VAULT],
+    "verify": ["signature", "file", "output", "force", "signer", "as_json", *VAULT],
+    "encrypt": ["file", "recipients", "output", "force", "sign", "key", "armor", *KEY_PASSWORD, *VAULT],
+    "decrypt": ["file", "output", "force", "signer", "as_json", *KEY_PASSWORD, *VAULT],
+    "file seal": ["file", "output", "force", *VAULT],
+    "file open": ["file", "output", "force", *VAULT],
+    "secret set": ["name", "kind", "use_only", "expires", "note", "replace", "whole", "as_json", *VAULT],
+    "secret get": ["name", "output", "force", *VAULT],
+    "secret rename": ["name", "new_name", *VAULT],
+    "secret delete": ["name", "sure", *VAULT],
+    "secret list": ["within", "as_json", *VAULT],
+    "secret hmac": ["name", "file", "algorithm", "encoding", *VAULT],
+    "secret sign-request": [
+        *("name", "method", "url", "headers", "components", "body", "created", "lifetime", "key_id", "nonce"),
+        *("purpose", "label", "as_json", *VAULT),
+    ],
+    "secret bearer": ["name", "output", "force", *VAULT],
+    "secret totp": ["name", "as_json", *VAULT],
+    "secret constrain": ["name", *CONSTRAINTS, "as_json", *VAULT],
 }
-"""Every option of the command. `--learn` confines nothing, and says so; it changes nothing about the ring."""
+"""Every option of every command. `--learn` confines nothing, and says so; it changes nothing about the ring."""
 TEMPTING: Final = {
     **dict.fromkeys(("TROLLBRIDGE_TEST", "TROLLBRIDGE_DEBUG", "TROLLBRIDGE_INSECURE", "TROLLBRIDGE_LEAST"), "1"),
     **dict.fromkeys(("TESTING", "DEBUG", "CI", "PYTEST_CURRENT_TEST", "PYTHONOPTIMIZE"), "1"),
@@ -55,6 +110,16 @@ def reads_environment(path: Path) -> bool:
         or (isinstance(node, ast.ImportFrom) and any(each.name in names for each in node.names))
         for node in ast.walk(tree)
     )
+
+
+def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Return every command under its full name, those of nested groups too; a group itself takes no option."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            assert command.params == []
+            yield from _commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def test_the_search_finds_each_way_to_ask(tmp_path: Path) -> None:
@@ -82,11 +147,11 @@ def test_no_variable_decides_on_trust() -> None:
 
 def test_no_option_and_no_argument_is_for_tests() -> None:
     """A51, R10: the command's options, the declaration's arguments and the first message's fields are these."""
-    assert {
-        name: [each.name for each in command.params] + ["help"] for name, command in cli.commands.items()
-    } == OPTIONS
+    assert {name: [each.name for each in command.params] + ["help"] for name, command in _commands(cli)} == OPTIONS
     assert list(inspect.signature(App).parameters) == ["ui", "enclaves", "extensions", "grants", "intensity", "least"]
-    assert list(inspect.signature(Child).parameters) == ["actor", "name", "settings", "sandbox", "least"]
+    assert list(inspect.signature(Child).parameters) == [
+        *("actor", "name", "settings", "sandbox", "least", "descriptors"),
+    ]
     fields = [each.name for each in msgspec.structs.fields(Boot)]
     assert fields == ["member", "role", "actor", "settings", "path", "sandbox", "home", "learn"]
 

@@ -65,11 +65,11 @@ def time_each_mechanism() -> None:
     replace(child, lock=partial(telling_lock, child.lock), rehearse=partial(timed, child.rehearse, REHEARSAL))
 
 
-def telling_lock(own: Callable[..., tuple[Evidence, ...]], *arguments: object) -> tuple[Evidence, ...]:
+def telling_lock(own: Callable[..., tuple[Evidence, ...]], *arguments: object, **named: object) -> tuple[Evidence, ...]:
     """Lock this process; add the durations to its evidence."""
     from trollbridge.messages.posture import Evidence, Mechanism, State  # noqa: PLC0415  # see above
 
-    evidence = timed(own, WHOLE, *arguments)
+    evidence = timed(own, WHOLE, *arguments, **named)
     told = Evidence(Mechanism.SEALED_IMPORTS, State.MISSING, MARK + json.dumps(durations))
     return *evidence, told
 
@@ -92,7 +92,7 @@ def _nothing(*_: object) -> None:
     """Do nothing."""
 
 
-def _missing(mechanism: str, *_: object) -> Evidence:
+def _missing(mechanism: str, *_: object, **_named: object) -> Evidence:
     from trollbridge.messages.posture import Evidence, Mechanism, State  # noqa: PLC0415  # see above
 
     return Evidence(Mechanism[mechanism], State.MISSING, "left out by the benchmark")
@@ -106,7 +106,7 @@ def _leave_out_lock() -> None:
     replace(import_module("trollbridge.actors.child"), rehearse=_nothing)
 
 
-def _no_lock(*_: object) -> tuple[Evidence, ...]:
+def _no_lock(*_: object, **_named: object) -> tuple[Evidence, ...]:
     """Lay nothing, and have nothing to show."""
     gc.enable()
     return ()

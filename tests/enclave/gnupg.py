@@ -15,6 +15,9 @@ YEARS_AGO: Final = ("--faked-system-time", "20220101T000000!")
 class GnuPG:
     """gpg with one home directory. Ends its agent on `close`."""
 
+    patience = 60.0
+    """Seconds that one call may take."""
+
     def __init__(self, home: Path) -> None:
         """Take an empty folder whose path is short: the agent's socket lies in it. It starts here, in no test."""
         home.chmod(0o700)
@@ -35,7 +38,9 @@ class GnuPG:
             "--pinentry-mode",
         )
         command = (*fixed, "loopback", "--passphrase", "", *arguments)
-        return subprocess.run(command, input=data, capture_output=True, env=self._environment, timeout=60, check=False)
+        return subprocess.run(
+            command, input=data, capture_output=True, env=self._environment, timeout=self.patience, check=False
+        )
 
     def out(self, *arguments: str, data: bytes = b"") -> bytes:
         """Return what gpg writes; its failure is the test's."""
@@ -46,6 +51,10 @@ class GnuPG:
     def new_key(self, user_id: str, algorithm: str = "future-default", usage: str = "default", *more: str) -> str:
         """Make a key and return its fingerprint, in lower case."""
         self.out(*more, "--quick-gen-key", user_id, algorithm, usage, "0")
+        return self.fingerprint(user_id)
+
+    def fingerprint(self, user_id: str) -> str:
+        """Return the fingerprint of a key, in lower case."""
         listing = self.out("--with-colons", "-k", f"={user_id}").decode().splitlines()
         return next(line.split(":")[9] for line in listing if line.startswith("fpr:")).lower()
 

@@ -12,7 +12,7 @@ from tests.harness.puppet import Puppet
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.isolation import secret_memory
 from trollbridge.messages.sandbox import Sandbox
-from trollbridge.messages.vault import VOCABULARY
+from trollbridge.messages.vault import PASSWORD_ONLY, VOCABULARY
 from trollbridge.ui_adapter import unlocking
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def application(*, path: str, extensions: Mapping[str, str] | None = None) -> Ap
 
 def create(strings: Strings, password: str) -> None:
     """Make the vault, as a user interface that ships does."""
-    unlocking.create(strings.bridge.vault, password)
+    unlocking.create(strings.bridge.vault, password, PASSWORD_ONLY)
 
 
 def unlock(strings: Strings, password: str) -> None:
     """Unlock the vault, as a user interface that ships does."""
-    unlocking.unlock(strings.bridge.vault, password)
+    unlocking.unlock(strings.bridge.vault, password, PASSWORD_ONLY)
 
 
 def decrypt(strings: Strings, message: bytes, name: str) -> None:

@@ -34,10 +34,12 @@ def run(folder: str, repository: str) -> NoReturn:
     """Run one child process; a broker or an enclave leaves its record when nothing can be imported any more."""
     sys.path.remove(repository)
 
-    def locking(role: Role, sandbox: Sandbox, readable: Sequence[str] = ()) -> tuple[Evidence, ...]:
+    def locking(
+        role: Role, sandbox: Sandbox, readable: Sequence[str] = (), *, errands: bool = False
+    ) -> tuple[Evidence, ...]:
         if role.value in WHOLE:
             write(folder, role.value)
-        return lock(role, sandbox, readable)
+        return lock(role, sandbox, readable, errands=errands)
 
     child.__dict__["lock"] = locking  # where the child looks it up
     child.main()

@@ -214,18 +214,19 @@ def test_a_newer_schema_says_so(path: str) -> None:
     """The sentence names what to do."""
     made(path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     with pytest.raises(VaultCorrupt, match="newer"):
         Database.open(path)
 
 
 def test_a_header_that_is_not_one_row_is_corrupt(path: str) -> None:
-    """No header, two, or one with a count that is none."""
+    """No header, two, or one with a count or a time that is none."""
     for statement in (
         "DELETE FROM header",
-        "INSERT INTO header VALUES (2, x'', 0)",
+        "INSERT INTO header VALUES (2, x'', 0, 0)",
         "UPDATE header SET failures = -1",
+        "UPDATE header SET failed_at = 'now'",
     ):
         Path(path).unlink(missing_ok=True)
         made(path)
@@ -235,7 +236,7 @@ def test_a_header_that_is_not_one_row_is_corrupt(path: str) -> None:
         connection.close()
         database = Database.open(path)
         with pytest.raises(VaultCorrupt):
-            database.header()
+            assert repr(database.header()) + repr(database.attempts())
         database.close()
 
 

@@ -4,20 +4,24 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 import pysequoia
 import pytest
 
+from tests.enclave.gnupg import YEARS_AGO
 from trollbridge.enclave import openpgp, packets
 from trollbridge.enclave.database import Database
+from trollbridge.enclave.gate import Caller, Gate
 from trollbridge.enclave.keystore import Keystore
 from trollbridge.enclave.sealing import Kind, VaultKey
 from trollbridge.enclave.storage import Put, Records, first_index
 from trollbridge.messages.errors import (
     BadSignature,
     CannotDecrypt,
+    InvalidArguments,
     InvalidName,
     KeyUnusable,
     NoSuchKey,
@@ -26,33 +30,63 @@ from trollbridge.messages.errors import (
     UsageError,
     VaultCorrupt,
 )
-from trollbridge.messages.vault import DETACHED, INLINE, KeyInfo, Signer, printable, standing
+from trollbridge.messages.vault import (
+    CLEAR,
+    DETACHED,
+    EXPIRED,
+    INLINE,
+    OWN,
+    PROFILES,
+    TRUSTED,
+    UNKNOWN,
+    VALID,
+    KeyInfo,
+    Signer,
+    printable,
+    standing,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.enclave.gnupg import GnuPG
 
 ALICE = "Alice <alice@example.org>"
 BOB = "Bob <bob@example.org>"
 
 
+def opened_keys(records: Records) -> Keystore:
+    """Return the keys of these records, for whoever asks."""
+    return Keystore(records, Gate(records, lambda: Caller("console", "ui")))
+
+
 @pytest.fixture
 def store(records: Records) -> Keystore:
     """Return an empty keystore."""
-    return Keystore(records)
+    return opened_keys(records)
 
 
 def revocation(key: openpgp.Signing) -> bytes:
     """Return the certificate of a key with its revocation."""
     cert = key.certificate.witness()
-    return bytes(cert) + bytes(cert.revoke(pysequoia.Tsk.from_bytes(key.secret.binary()).certifier()))
+    return bytes(cert) + bytes(
+        cert.revoke(pysequoia.Tsk.from_bytes(key.secret.binary()).certifier(key.secret.password()))
+    )
 
 
 def test_what_a_generated_key_tells_is_public(store: Keystore) -> None:
     """Fingerprint, user id, dates: and no byte of the secret half in anything that comes out (A24, A28)."""
     info = store.generate(ALICE)
-    assert info == KeyInfo(info.fingerprint, (ALICE,), secret=True, created=info.created, expires=None, revoked=False)
+    assert info == KeyInfo(
+        info.fingerprint, (ALICE,), secret=True, created=info.created, expires=None, revoked=False, version=4,
+        algorithm="EdDSA", trust=OWN, subkeys=info.subkeys, own_password=False,
+    )  # fmt: skip
+    assert [(each.algorithm, each.expires, each.revoked, each.uses) for each in info.subkeys] == [
+        ("EdDSA", None, False, ("sign",)),
+        ("ECDH", None, False, ("encrypt",)),
+    ]
     assert store.list_keys() == (info,)
-    secret = store._secret(info.fingerprint).binary()
+    secret = store._secrets.get(info.fingerprint).binary()
     exported = store.export_public(ALICE)
     public = pysequoia.Cert.from_bytes(exported)
     assert public.fingerprint == info.fingerprint
@@ -109,7 +143,9 @@ def test_others_certificates_are_kept_and_cannot_sign(store: Keystore) -> None:
     report = openpgp.Opener().decrypt(message, [("", bob.secret)], lambda _: [])[1]
     assert report.content == b"data"
     verified = store.verify(b"data", openpgp.sign(bob, b"data", DETACHED))
-    assert verified.signers == (Signer(info.fingerprint, verified.signers[0].signing_key, BOB),)
+    (signer,) = verified.signers
+    assert signer == Signer(info.fingerprint, signer.signing_key, BOB, UNKNOWN, signer.created, VALID)
+    assert abs((signer.created or 0) - time.time()) < 60
     assert verified.content is None
 
 
@@ -140,7 +176,7 @@ def test_a_revoked_key_of_ones_own_opens_what_it_has_and_does_nothing_else(store
     """Its revocation comes in by import too; it no longer signs, and old messages still open (A30)."""
     info = store.generate(ALICE)
     message = store.encrypt([ALICE], b"old", ALICE, armored=True)
-    key = openpgp.Signing(store._secret(info.fingerprint), store._named(ALICE))
+    key = openpgp.Signing(store._secrets.get(info.fingerprint), store._named(ALICE))
     (after,) = store.import_public(revocation(key))
     assert (after.secret, after.revoked) == (True, True)
     with pytest.raises(KeyUnusable):
@@ -167,7 +203,7 @@ def test_three_recipients_by_name_and_a_fourth_who_cannot(store: Keystore, tmp_p
     for number in range(4):
         key = VaultKey(bytes([number]) * 32, bytes(16))
         databases.append(Database.create(str(tmp_path / f"{number}"), b"", [first_index(key)]))
-        stores.append(Keystore(Records(databases[-1], key)))
+        stores.append(opened_keys(Records(databases[-1], key)))
         store.import_public(_exported(stores[-1], f"Number {number}"))
     store.generate(ALICE)
     message = store.encrypt([f"Number {n}" for n in range(3)], b"data", ALICE, armored=False)
@@ -208,7 +244,7 @@ def test_keys_are_there_when_the_vault_is_opened_again(
     before = store.list_keys()
     database.close()
     again = Database.open(path)
-    opened = Keystore(Records(again, key))
+    opened = opened_keys(Records(again, key))
     assert opened.list_keys() == before
     assert opened.decrypt(message).plaintext == b"data"
     assert opened.sign(ALICE, b"data", DETACHED, armored=True)
@@ -234,7 +270,7 @@ def test_a_record_that_is_sealed_and_still_no_key_is_corruption(records: Records
     """Not a traceback."""
     records.write(Put(Kind.CERTIFICATE, "name", b"junk"))
     with pytest.raises(VaultCorrupt):
-        Keystore(records)
+        opened_keys(records)
 
 
 def test_a_dropped_keystore_is_inert(store: Keystore) -> None:
@@ -258,3 +294,60 @@ def test_names_from_outside_are_fit_to_be_shown(store: Keystore) -> None:
     (info,) = store.import_public(bytes(made))
     assert info.user_ids == ("Bob\ufffd[2J \ufffd<bob@example.org>",) == (printable(evil),)
     assert store.export_public(evil)
+
+
+def test_a_report_says_who_signed_when_and_how_far_they_are_trusted(store: Keystore) -> None:
+    """In each mode, and of a message that was encrypted; the standing is that of today (A23, A31)."""
+    mine = store.generate(ALICE)
+    bob = openpgp.generate(BOB)
+    store.import_public(bob.certificate.armored())
+    began = int(time.time())
+    signed = {mode: openpgp.sign(bob, b"data", mode) for mode in (INLINE, CLEAR)}
+    detached = openpgp.sign(bob, b"data", DETACHED)
+    reports = [store.verify(each, None) for each in signed.values()] + [store.verify(b"data", detached)]
+    for report in reports:
+        (signer,) = report.signers
+        assert (signer.fingerprint, signer.user_id, signer.trust, signer.standing) == (
+            bob.certificate.fingerprint, BOB, UNKNOWN, VALID,
+        )  # fmt: skip
+        assert began - 1 <= (signer.created or 0) <= time.time()
+    assert store.set_trust(BOB, trusted=True).trust == TRUSTED
+    assert store.verify(b"data", detached).signers[0].trust == TRUSTED
+    encrypted = openpgp.encrypt(b"data", [store._named(ALICE)], bob)
+    (signer,) = store.decrypt(encrypted).signers
+    assert (signer.trust, signer.created) == (TRUSTED, None)
+    store.set_trust(ALICE, trusted=False)
+    assert store.verify(b"x", store.sign(ALICE, b"x", DETACHED, armored=True)).signers[0].trust == OWN
+    assert store.set_trust(BOB, trusted=False).trust == UNKNOWN
+    assert store.show_key(mine.fingerprint).trust == OWN
+
+
+def test_what_was_vouched_for_is_still_when_the_vault_is_opened_again(store: Keystore, records: Records) -> None:
+    """And goes with the certificate (A58)."""
+    store.import_public(openpgp.generate(BOB).certificate.binary())
+    store.set_trust(BOB, trusted=True)
+    again = opened_keys(records)
+    assert [each.trust for each in again.list_keys()] == [TRUSTED]
+    again.delete_key(BOB)
+    assert len(records) == 0
+
+
+def test_a_signer_who_expired_since_is_said_to_be_so(store: Keystore, gnupg: GnuPG) -> None:
+    """What was signed in time stays valid; the report tells when that was and how the key stands now (A31)."""
+    fingerprint = gnupg.new_key("Past", "rsa2048", "cert,sign", *YEARS_AGO)
+    later = ("--faked-system-time", "20220102T000000!")
+    gnupg.out(*later, "--quick-set-expire", fingerprint, "1m")
+    signature = gnupg.out(*later, "-u", fingerprint, "--detach-sign", data=b"data")
+    (info,) = store.import_public(gnupg.certificate(fingerprint))
+    (signer,) = store.verify(b"data", signature).signers
+    assert (signer.fingerprint, signer.created, signer.standing) == (fingerprint, 1_641_081_600, EXPIRED)
+    assert info.expires is not None
+    assert info.expires > 1_641_081_600
+
+
+def test_a_profile_that_is_none_is_refused(store: Keystore) -> None:
+    """With the names of those that there are."""
+    with pytest.raises(InvalidArguments, match="compat"):
+        store.generate(ALICE, "rsa")
+    assert [store.generate(f"Key {each}", each).version for each in PROFILES] == [4, 4, 6, 6]
+    assert {each.algorithm for each in store.list_keys()} == {"EdDSA", "Ed25519", "MLDSA65_Ed25519"}

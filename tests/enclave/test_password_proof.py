@@ -8,7 +8,7 @@ import base64
 import hashlib
 import inspect
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
@@ -17,32 +17,54 @@ from hypothesis import strategies as st
 from nacl.pwhash import argon2id
 
 from tests.enclave.cheap import CHEAP
-from trollbridge.enclave import passwords
+from trollbridge.enclave import header as headers
+from trollbridge.enclave import layers, passwords
 from trollbridge.messages import labels
 from trollbridge.messages import password as pw
 from trollbridge.messages.errors import AuthenticationFailed, VaultCorrupt, WrongPassword
-from trollbridge.messages.vault import Challenge, PasswordParameters, Proof
+from trollbridge.messages.secret import Secret
+from trollbridge.messages.vault import PASSWORD_ONLY, RECOVERY, TWO_LAYERS, Challenge, PasswordParameters, Proof
 
 if TYPE_CHECKING:
-    from trollbridge.enclave.sealing import VaultKey
+    from trollbridge.enclave.header import Header
 
+KEY = bytes(range(50, 82))
+VAULT = bytes(range(16))
 PASSWORDS = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=40)
 
 
-def header_of(secret: str) -> passwords.Header:
-    """Return the header of a new vault with a cheap hash."""
-    return passwords.new_header(pw.new_verifier(secret, CHEAP), CHEAP)[0]
+def header_of(secret: str) -> Header:
+    """Return the header of a new vault with a cheap hash, whose key is `KEY`."""
+    verifier = pw.new_verifier(secret, CHEAP)
+    return headers.lay(VAULT, PASSWORD_ONLY, 1, key=Secret.of(KEY), verifier=verifier, root=None)
 
 
-def challenge_of(header: passwords.Header) -> Challenge:
+def issued(challenges: passwords.Challenges, header: Header) -> Challenge:
+    """Return a fresh challenge for a vault."""
+    return challenges.issue(header.vault, header.salt, header.parameters, header.mode)
+
+
+def challenge_of(header: Header) -> Challenge:
     """Return a fresh challenge."""
-    return passwords.Challenges(lambda: 0.0).issue(header)
+    return issued(passwords.Challenges(lambda: 0.0), header)
 
 
-def bare(key: VaultKey) -> bytes:
-    """Return the bytes of a vault key."""
-    assert key._key is not None
-    return bytes(key._key.view)
+class Unwrapped(NamedTuple):
+    """What a right proof yields."""
+
+    key: bytes
+    server_signature: bytes
+
+
+def unwrap(header: Header, challenge: Challenge, proof: Proof) -> Unwrapped:
+    """Judge a proof, and open what it opens, as `layers` does."""
+    answer = passwords.judged(header.stored_key, challenge, proof)
+    unwrapped = headers.unwrap(header, answer.client_key, None)
+    try:
+        signature = pw.mac(bytes(unwrapped.server_key.view), answer.message)
+        return Unwrapped(bytes(unwrapped.key.view), signature)
+    finally:
+        unwrapped.drop()
 
 
 def test_the_computations_are_those_of_scram() -> None:
@@ -65,11 +87,11 @@ def test_the_hash_is_argon2id() -> None:
 @given(secret=PASSWORDS)
 def test_the_right_password_opens_and_the_vault_proves_itself(secret: str) -> None:
     """The proof yields the vault key that was wrapped, and the server's signature that the client expects (A25)."""
-    header, key = passwords.new_header(pw.new_verifier(secret, CHEAP), CHEAP)
+    header = header_of(secret)
     challenge = challenge_of(header)
     attempt = pw.attempt(secret, challenge, CHEAP)
-    unwrapped = passwords.unwrap(header, challenge, attempt.proof)
-    assert bare(unwrapped.key) == bare(key)
+    unwrapped = unwrap(header, challenge, attempt.proof)
+    assert unwrapped.key == KEY
     attempt.confirm(unwrapped.server_signature)
     with pytest.raises(AuthenticationFailed):
         attempt.confirm(bytes(32))
@@ -82,7 +104,7 @@ def test_another_password_does_not_open(secret: str, other: str) -> None:
     header = header_of(secret)
     challenge = challenge_of(header)
     with pytest.raises(WrongPassword):
-        passwords.unwrap(header, challenge, pw.prove(other, challenge, CHEAP))
+        unwrap(header, challenge, pw.prove(other, challenge, CHEAP))
 
 
 @given(st.integers(0, 31), st.integers(1, 255))
@@ -102,7 +124,7 @@ def test_any_changed_proof_is_a_wrong_password(place: int, change: int) -> None:
         msgspec.structs.replace(proof, client_nonce=b""),
     ):
         with pytest.raises(WrongPassword):
-            passwords.unwrap(header, challenge, other)
+            unwrap(header, challenge, other)
 
 
 def test_a_proof_answers_one_challenge_once() -> None:
@@ -110,23 +132,23 @@ def test_a_proof_answers_one_challenge_once() -> None:
     now = [0.0]
     header = header_of("secret")
     challenges = passwords.Challenges(lambda: now[0])
-    first, second = challenges.issue(header), challenges.issue(header)
+    first, second = issued(challenges, header), issued(challenges, header)
     proof = pw.prove("secret", first, CHEAP)
-    passwords.unwrap(header, challenges.take(proof.nonce), proof)
+    unwrap(header, challenges.take(proof.nonce, header.salt, PASSWORD_ONLY), proof)
 
     sentences: set[str] = set()
     with pytest.raises(WrongPassword) as used:
-        challenges.take(first.nonce)
+        challenges.take(first.nonce, header.salt, PASSWORD_ONLY)
     sentences.add(str(used.value))
     with pytest.raises(WrongPassword) as replayed:
-        passwords.unwrap(header, second, msgspec.structs.replace(proof, nonce=second.nonce))
+        unwrap(header, second, msgspec.structs.replace(proof, nonce=second.nonce))
     sentences.add(str(replayed.value))
     now[0] += passwords.CHALLENGE_SECONDS + 1
     with pytest.raises(WrongPassword) as stale:
-        challenges.take(second.nonce)
+        challenges.take(second.nonce, header.salt, PASSWORD_ONLY)
     sentences.add(str(stale.value))
     with pytest.raises(WrongPassword) as unknown:
-        challenges.take(bytes(32))
+        challenges.take(bytes(32), header.salt, PASSWORD_ONLY)
     sentences.add(str(unknown.value))
     assert len(sentences) == 1
 
@@ -135,15 +157,15 @@ def test_a_flood_of_challenges_stays_bounded() -> None:
     """The newest can be answered, the oldest is void, and no more are kept than that (P3)."""
     header = header_of("secret")
     challenges = passwords.Challenges(lambda: 0.0)
-    issued = [challenges.issue(header) for _ in range(10 * passwords.CHALLENGES)]
-    assert len({each.nonce for each in issued}) == len(issued)
+    found = [issued(challenges, header) for _ in range(10 * passwords.CHALLENGES)]
+    assert len({each.nonce for each in found}) == len(found)
     assert len(challenges._open) == passwords.CHALLENGES
     with pytest.raises(WrongPassword):
-        challenges.take(issued[0].nonce)
-    assert challenges.take(issued[-1].nonce) == issued[-1]
+        challenges.take(found[0].nonce, header.salt, PASSWORD_ONLY)
+    assert challenges.take(found[-1].nonce, header.salt, PASSWORD_ONLY) == found[-1]
     challenges.void()
     with pytest.raises(WrongPassword):
-        challenges.take(issued[-2].nonce)
+        challenges.take(found[-2].nonce, header.salt, PASSWORD_ONLY)
 
 
 def test_what_is_stored_makes_no_proof() -> None:
@@ -155,14 +177,14 @@ def test_what_is_stored_makes_no_proof() -> None:
     for guess in (header.stored_key, header.wrapped[:32], bytes(32)):
         proof = Proof(challenge.nonce, bytes(32), pw.exclusive_or(guess, signature))
         with pytest.raises(WrongPassword):
-            passwords.unwrap(header, challenge, proof)
+            unwrap(header, challenge, proof)
 
 
 def test_the_password_is_in_nothing_that_travels_or_is_stored() -> None:
     """Neither it nor SaltedPassword, in no encoding that a search would find (A9, A25)."""
     secret = "canary-password"
     verifier = pw.new_verifier(secret, CHEAP)
-    header, _ = passwords.new_header(verifier, CHEAP)
+    header = headers.lay(VAULT, PASSWORD_ONLY, 1, key=Secret.of(KEY), verifier=verifier, root=None)
     challenge = challenge_of(header)
     salted = pw._salted_password(secret, verifier.salt, CHEAP)
     proof = pw.prove(secret, challenge, CHEAP)
@@ -170,7 +192,7 @@ def test_the_password_is_in_nothing_that_travels_or_is_stored() -> None:
         sent = msgspec.msgpack.encode(value)
         assert secret.encode() not in sent
         assert salted not in sent
-    stored = passwords.encode_header(header)
+    stored = headers.encode_header(header)
     for canary in (secret.encode(), salted, verifier.client_key, verifier.server_key):
         assert canary not in stored
     assert {repr(verifier), repr(proof)} == {"Verifier(…)", "Proof(…)"}
@@ -195,7 +217,7 @@ def test_a_lying_vault_gets_no_cheap_hash(asked: PasswordParameters, monkeypatch
     """Parameters below the floor, or above what a client should spend: refused before anything is computed (A25)."""
     monkeypatch.setattr(pw, "Argon2id", None)
     with pytest.raises(pw.WeakParameters):
-        pw.prove("secret", Challenge(bytes(16), bytes(16), asked, bytes(32)))
+        pw.prove("secret", Challenge(bytes(16), bytes(16), asked, bytes(32), PASSWORD_ONLY))
 
 
 @pytest.mark.parametrize(("vault", "salt", "nonce"), [(15, 16, 32), (16, 0, 32), (16, 15, 32), (16, 16, 31)])
@@ -203,19 +225,46 @@ def test_a_short_salt_or_nonce_is_refused(vault: int, salt: int, nonce: int, mon
     """A vault that could choose no salt could use a table; one without a nonce, an old answer (A25)."""
     monkeypatch.setattr(pw, "Argon2id", None)
     with pytest.raises(pw.WeakParameters):
-        pw.prove("secret", Challenge(bytes(vault), bytes(salt), pw.STANDARD, bytes(nonce)))
+        pw.prove("secret", Challenge(bytes(vault), bytes(salt), pw.STANDARD, bytes(nonce), PASSWORD_ONLY))
 
 
 def test_a_new_vault_refuses_a_cheap_hash() -> None:
     """The floor holds on the enclave's side too; the hash of exactly the floor is taken (A25)."""
     verifier = pw.new_verifier("secret", CHEAP)
+    for floor, each in (
+        (pw.STANDARD, verifier),
+        (CHEAP, msgspec.structs.replace(verifier, salt=b"")),
+        (CHEAP, msgspec.structs.replace(verifier, client_key=b"")),
+        (CHEAP, msgspec.structs.replace(verifier, server_key=bytes(33))),
+    ):
+        with pytest.raises(pw.WeakParameters):
+            layers.check_mode(PASSWORD_ONLY, each, floor)
+    layers.check_mode(PASSWORD_ONLY, verifier, CHEAP)
+
+
+@pytest.mark.parametrize("mode", ["", "keychain-only", "none", "password-only,c=biws"])
+def test_a_password_is_hashed_for_no_unknown_purpose(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vault that has no password, and what could be another part of AuthMessage (A25)."""
+    monkeypatch.setattr(pw, "Argon2id", None)
     with pytest.raises(pw.WeakParameters):
-        passwords.new_header(verifier, pw.STANDARD)
-    with pytest.raises(pw.WeakParameters):
-        passwords.new_header(msgspec.structs.replace(verifier, salt=b""), CHEAP)
-    with pytest.raises(pw.WeakParameters):
-        passwords.new_header(msgspec.structs.replace(verifier, client_key=b""), CHEAP)
-    passwords.new_header(verifier, CHEAP)
+        pw.prove("secret", Challenge(bytes(16), bytes(16), pw.STANDARD, bytes(32), mode))
+
+
+def test_a_proof_for_one_mode_is_none_for_another() -> None:
+    """The mode is in AuthMessage, and a challenge is taken for its own only (A25, A47)."""
+    header = header_of("secret")
+    challenge = challenge_of(header)
+    for mode in (TWO_LAYERS, RECOVERY):
+        other = msgspec.structs.replace(challenge, mode=mode)
+        with pytest.raises(WrongPassword):
+            unwrap(header, challenge, pw.prove("secret", other, CHEAP))
+        challenges = passwords.Challenges(lambda: 0.0)
+        with pytest.raises(WrongPassword):
+            challenges.take(issued(challenges, header).nonce, header.salt, mode)
+    challenges = passwords.Challenges(lambda: 0.0)
+    with pytest.raises(WrongPassword):
+        challenges.take(issued(challenges, header).nonce, bytes(16), PASSWORD_ONLY)
+    unwrap(header, challenge, pw.prove("secret", challenge, CHEAP))
 
 
 def test_the_shipped_path_costs_what_it_says() -> None:
@@ -226,9 +275,10 @@ def test_the_shipped_path_costs_what_it_says() -> None:
         assert inspect.signature(function).parameters["floor"].default == pw.STANDARD
     verifier = pw.new_verifier("secret")
     assert verifier.parameters == pw.STANDARD
-    header, key = passwords.new_header(verifier, pw.STANDARD)
+    layers.check_mode(PASSWORD_ONLY, verifier, pw.STANDARD)
+    header = headers.lay(VAULT, PASSWORD_ONLY, 1, key=Secret.of(KEY), verifier=verifier, root=None)
     challenge = challenge_of(header)
-    assert bare(passwords.unwrap(header, challenge, pw.prove("secret", challenge)).key) == bare(key)
+    assert unwrap(header, challenge, pw.prove("secret", challenge)).key == KEY
 
 
 @pytest.mark.parametrize("secret", ["", "a\nb", "\0", "tab\t", "\ud800", "\u0378", "x" * 1025, "\ufdfa" * 1025])
@@ -250,21 +300,25 @@ def test_one_password_has_one_form(secret: str) -> None:
 def test_any_change_of_the_header_is_noticed(data: st.DataObject) -> None:
     """A changed bit is `VaultCorrupt`; with the digest made good, it still never yields a key (A29)."""
     header = header_of("secret")
-    stored = passwords.encode_header(header)
-    assert passwords.decode_header(stored) == header
+    stored = headers.encode_header(header)
+    assert headers.decode_header(stored) == header
     place = data.draw(st.integers(0, len(stored) - 1))
     changed = stored[:place] + bytes([stored[place] ^ data.draw(st.integers(1, 255))]) + stored[place + 1 :]
     with pytest.raises(VaultCorrupt):
-        passwords.decode_header(changed)
+        headers.decode_header(changed)
     try:
-        forged = passwords.decode_header(labels.digest(labels.VAULT_HEADER, changed[32:]) + changed[32:])
+        forged = headers.decode_header(labels.digest(labels.VAULT_HEADER, changed[32:]) + changed[32:])
     except VaultCorrupt:
         return
     assume(forged != header)
+    if forged.mode != PASSWORD_ONLY:
+        with pytest.raises(VaultCorrupt):
+            headers.unwrap(forged, bytes(32), Secret.of(bytes(32)))
+        return
     challenge = challenge_of(forged)
     try:
         proof = pw.prove("secret", challenge, CHEAP)
     except pw.WeakParameters:
         return
     with pytest.raises((WrongPassword, VaultCorrupt)):
-        passwords.unwrap(forged, challenge, proof)
+        unwrap(forged, challenge, proof)

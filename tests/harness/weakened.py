@@ -57,7 +57,7 @@ def run(layer: str) -> NoReturn:
 def _no_sandbox() -> None:
     """Leave out Landlock, seccomp and the drop of capabilities: each process may do what its user may."""
 
-    def lock(*_: object) -> tuple[Evidence, ...]:
+    def lock(*_: object, **_named: object) -> tuple[Evidence, ...]:
         return unlocked()
 
     replace(child, lock=lock)

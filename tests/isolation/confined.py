@@ -98,11 +98,11 @@ def _perform(act: Callable[[], object], descriptor: int) -> NoReturn:
     os._exit(0)
 
 
-def confined(role: Role, act: Callable[[], object], sandbox: Sandbox = NOTHING) -> Fate:
+def confined(role: Role, act: Callable[[], object], sandbox: Sandbox = NOTHING, *, errands: bool = False) -> Fate:
     """Run an act in a child process that seccomp, and nothing else, keeps as it keeps that role."""
 
     def locked() -> object:
-        evidence = seccomp.install(role, sandbox)
+        evidence = seccomp.install(role, sandbox, errands=errands)
         if evidence.state is State.MISSING:
             msg = f"{evidence.evidence}: {evidence.remedy}"
             raise AssertionError(msg)

@@ -10,14 +10,19 @@ import signal
 import socket
 import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pykka
 
 from tests.enclave.cheap import CHEAP
 from trollbridge.enclave.access import Access
+from trollbridge.enclave.gate import Caller, Content
 from trollbridge.messages import password as pw
-from trollbridge.messages.vault import DETACHED
+from trollbridge.messages import s2k
+from trollbridge.messages.vault import COMPAT, DETACHED, PASSWORD_ONLY, PROFILES
+
+if TYPE_CHECKING:
+    from trollbridge.enclave.keystore import Keystore
 
 SECRET: Final = "secret"
 ALICE: Final = "Alice <alice@example.org>"
@@ -26,25 +31,45 @@ ALICE: Final = "Alice <alice@example.org>"
 def openpgp_and_database(folder: str) -> str:
     """Make a vault, use every kind of its operations, close it and open it again."""
     path = f"{folder}/vault"
-    access = Access(path, floor=CHEAP)
-    access.create(pw.new_verifier(SECRET, CHEAP))
-    keys = access.keys()
-    for compat in (False, True):
-        keys.generate(ALICE if compat else "Bob <bob@example.org>", compat=compat)
+    access = Access(path, floor=CHEAP, caller=lambda: Caller("console", "ui"))
+    access.create(PASSWORD_ONLY, pw.new_verifier(SECRET, CHEAP))
+    keys = access.opened().keys
+    for profile in PROFILES:
+        keys.generate(ALICE if profile == COMPAT else f"Bob <{profile}@example.org>", profile)
     message = b"m" * 300_000
     signature = keys.sign(ALICE, message, DETACHED, armored=True)
     keys.verify(message, signature)
     sealed = keys.encrypt((ALICE,), message, ALICE, armored=False)
     opened = keys.decrypt(sealed).plaintext
     exported = keys.export_public(ALICE)
+    change_keys(keys)
     access.close()
     again = Access(path, floor=CHEAP)
     again.claim()
-    again.unlock(pw.prove(SECRET, again.challenge(), CHEAP))
-    kept = [each.user_ids for each in again.keys().list_keys()]
+    again.unlock(PASSWORD_ONLY, pw.prove(SECRET, again.challenge(), CHEAP))
+    kept = [each.user_ids for each in again.opened().keys.list_keys()]
     again.lock()
     again.close()
     return f"{opened == message} {len(kept)} {exported[:10].decode()}"
+
+
+def change_keys(keys: Keystore) -> None:
+    """Change a key of each kind in every way, take one out and put it back."""
+    for profile in PROFILES:
+        name = keys.generate(f"Carol <{profile}@example.org>", profile).fingerprint
+        keys.add_user_id(name, f"Carol at {profile}")
+        keys.set_expiry(name, int(time.time()) + 1000)
+        keys.revoke_user_id(name, f"Carol at {profile}")
+        own = s2k.new_protection(SECRET)
+        keys.set_key_password(name, own)
+        keys.unlock_key(name, (own.key,))
+        taken = keys.export_secret(name, own)
+        keys.revocation_certificate(name)
+        keys.revoke_key(name)
+        keys.delete_key(name)
+        keys.import_secret(taken, (own.key,))
+        keys.signing_parts(name, "sign", Content.of(b""))
+        keys.delete_key(name)
 
 
 class _Counter(pykka.ThreadingActor):

@@ -14,6 +14,7 @@ import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import termios
@@ -62,7 +63,7 @@ def test_a_vault_does_all_of_its_work(tmp_path: Path) -> None:
     path = str(tmp_path)
     os.chmod(path, 0o700)  # noqa: PTH101
     assert confined(Role.ENCLAVE, lambda: real_work.openpgp_and_database(path), Sandbox(write=(path,))) == Done(
-        "True 2 -----BEGIN"
+        "True 4 -----BEGIN"
     )
 
 
@@ -303,7 +304,7 @@ def test_signals_to_oneself_arrive() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_only_a_broker_and_a_ui_can_be_given_a_descriptor(
+def test_only_a_broker_a_ui_and_an_errand_can_be_given_a_descriptor(
     role: Role, ends: tuple[socket.socket, socket.socket]
 ) -> None:
     """The packet arrives, what came with it is closed by the kernel; to ask for it is refused (I9)."""
@@ -323,7 +324,7 @@ def test_only_a_broker_and_a_ui_can_be_given_a_descriptor(
             return f"{data.decode()} and nothing"
         return f"{data.decode()} and {len(descriptors)}"
 
-    given = role in (Role.BROKER, Role.UI)
+    given = role in (Role.BROKER, Role.UI, Role.ERRAND)
     assert confined(role, act) == Done("gift and 1" if given else "gift and nothing")
     while select.select([one], [], [], 0)[0]:  # refused: still there, and with it the other end of the pipe
         one.recv(16)
@@ -336,6 +337,38 @@ def test_nobody_gives_a_descriptor_away(ends: tuple[socket.socket, socket.socket
     for role in Role:
         assert confined(role, lambda: socket.send_fds(ends[0], [b"x"], [0])) == Raised("PermissionError", errno.EPERM)
         assert confined(role, lambda: ends[0].send(b"x", socket.MSG_OOB)) == Raised("PermissionError", errno.EPERM)
+
+
+def test_an_enclave_with_errands_gives_descriptors_to_its_peers_only(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Over its packet socket and a stream of its own; an address is ignored or refused, and no other pair is made."""
+    elsewhere = b"\0" + os.urandom(16)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(elsewhere)
+
+        def by_packet() -> str:
+            read, write = os.pipe()
+            sent = ends[0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", write))])
+            return f"{sent} {ends[0].sendmsg([b'y'], [], 0, elsewhere)} {read != write}"
+
+        def by_stream() -> object:
+            one, other = socket.socketpair()
+            one.sendmsg([b"x"])
+            return other.recv(1), one.sendmsg([b"x"], [], 0, elsewhere)
+
+        def by_datagram() -> object:
+            one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            return one.sendmsg([b"x"], [], 0, elsewhere)
+
+        assert confined(Role.ENCLAVE, by_packet, errands=True) == Done("1 1 True")
+        data, given, _, _ = socket.recv_fds(ends[1], 16, 1)
+        assert (data, len(given), ends[1].recv(16)) == (b"x", 1, b"y"), "both came to the peer"
+        os.close(given[0])
+        assert confined(Role.ENCLAVE, by_stream, errands=True) == Raised("OSError", errno.EISCONN)
+        assert forked(by_datagram) == Done("1")
+        assert listening.recv(16) == b"x", "unconfined, a datagram pair reaches whom it likes"
+        assert confined(Role.ENCLAVE, by_datagram, errands=True) == Raised("PermissionError", errno.EPERM)
+        assert confined(Role.ENCLAVE, by_packet) == Raised("PermissionError", errno.EPERM)
+        assert not select.select([listening], [], [], 0)[0]
 
 
 # The network.

@@ -27,6 +27,9 @@ SANDBOXES = {
 POLICIES = [
     pytest.param(filters.policy(role, sandbox, PID), id=f"{role}-{name}")
     for role, (name, sandbox) in product(Role, SANDBOXES.items())
+] + [
+    pytest.param(filters.policy(Role.ENCLAVE, sandbox, PID, errands=True), id=f"enclave-{name}-errands")
+    for name, sandbox in SANDBOXES.items()
 ]
 STRICT = [(role, sandbox) for role, sandbox in product(Role, SANDBOXES.values()) if not sandbox.exec]
 ALLOWED, EPERM, EACCES, ENOSYS = Allow(), Errno(errno.EPERM), Errno(errno.EACCES), Errno(errno.ENOSYS)
@@ -107,7 +110,7 @@ def test_the_summary_counts_what_the_list_says() -> None:
 
 
 def test_the_link_sends_packets_and_nothing_else() -> None:
-    """No address, no out-of-band byte, no fast open; and only a broker and a UI can be given a descriptor (I9)."""
+    """No address, no out-of-band byte, no fast open; a broker, a UI and an errand can be given a descriptor (I9)."""
     for role in Role:
         policy = filters.policy(role, NOTHING, PID)
         assert says(policy, "sendto", 3, 1, 1, 0x40) == ALLOWED
@@ -121,7 +124,7 @@ def test_the_link_sends_packets_and_nothing_else() -> None:
         assert says(policy, "sendmmsg", 3, 1, 1, 0) == EPERM
         assert says(policy, "recvmmsg", 3, 1, 1, 0) == EPERM
         receives = says(policy, "recvmsg", 3, 1, 0x4000_0000)
-        assert receives == (ALLOWED if role in (Role.BROKER, Role.UI) else EPERM)
+        assert receives == (ALLOWED if role in (Role.BROKER, Role.UI, Role.ERRAND) else EPERM)
 
 
 def test_memory_never_becomes_code() -> None:
@@ -170,6 +173,33 @@ def test_files_open_as_they_are_declared(flags: int) -> None:
         assert says(filters.policy(Role.ENCLAVE, Sandbox(read=("/r",)), PID), name, *arguments) == reading
         assert says(filters.policy(Role.EXTENSION, NOTHING, PID), name, *arguments) == reading
         assert says(filters.policy(Role.ENCLAVE, Sandbox(write=("/w",)), PID), name, *arguments) == writing
+        assert says(filters.policy(Role.ERRAND, NOTHING, PID), name, *arguments) == writing
+
+
+def test_an_errand_opens_and_changes_nothing_by_name() -> None:
+    """Its pipes have names in /proc; what makes, removes or renames a file is for whoever declares it."""
+    found = filters.policy(Role.ERRAND, NOTHING, PID)
+    for name in ("mkdir", "unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2", "ftruncate", "chmod"):
+        assert isinstance(says(found, name), Errno), name
+    assert says(found, "newfstatat") == ALLOWED
+    assert says(found, "socket", 1, 1, 0) == EPERM
+
+
+def test_errands_add_a_stream_and_sendmsg_to_the_list_of_an_enclave() -> None:
+    """I9: two rules differ, and nothing else; to no other role do errands make a difference."""
+    for role, sandbox in STRICT:
+        plain = {rule.name: rule.action for rule in filters.policy(role, sandbox, PID).rules}
+        other = {rule.name: rule.action for rule in filters.policy(role, sandbox, PID, errands=True).rules}
+        differing = {name for name in plain.keys() | other.keys() if plain.get(name) != other.get(name)}
+        sends = {"socketpair"} if sandbox.network else {"socketpair", "sendmsg"}
+        assert differing == (sends if role is Role.ENCLAVE else set())
+    policy = filters.policy(Role.ENCLAVE, NOTHING, PID, errands=True)
+    pairs = {kind: says(policy, "socketpair", 1, kind | 0o2_000_000, 0) for kind in (1, 2, 3, 5)}
+    assert pairs == {1: ALLOWED, 2: EPERM, 3: EPERM, 5: EPERM}
+    assert says(policy, "socketpair", 2, 1, 0) == says(policy, "socketpair", 1, 1, 1) == EPERM
+    assert [says(policy, "sendmsg", 3, 1, flags) for flags in (0, 0x40, 0x4000)] == [ALLOWED] * 3
+    assert [says(policy, "sendmsg", 3, 1, flags) for flags in (0x1, 0x2000_0000, 0x0400_0000)] == [EPERM] * 3
+    assert says(policy, "recvmsg", 3, 1, 0) == says(policy, "sendmmsg", 3, 1, 1, 0) == EPERM
 
 
 def test_what_landlock_does_not_govern_is_refused_whatever_is_declared() -> None:

@@ -11,9 +11,12 @@ from trollbridge.messages.control import (
     FROM_CHILD,
     TO_CHILD,
     Admit,
+    Begin,
     Boot,
     Dismantle,
     Dismantled,
+    Errand,
+    ErrandKind,
     Failed,
     FailureKind,
     FromChild,
@@ -29,6 +32,7 @@ from trollbridge.messages.control import (
     Ready,
     Seal,
     SessionTicket,
+    Statement,
     Stop,
     ToChild,
 )
@@ -64,6 +68,7 @@ TO: Final[tuple[ToChild, ...]] = (
     Ping(3),
     Stop(),
     Kept(Posture("extra", "extension", 43, Level.FULL, EVIDENCE)),
+    Begin(),
 )
 FROM: Final[tuple[FromChild, ...]] = (
     Hello(),
@@ -73,6 +78,9 @@ FROM: Final[tuple[FromChild, ...]] = (
     Dismantled(1),
     Pong(3),
     Notice(NoticeKind.UID_REFUSED, "console", "used", "vault.sign"),
+    Hello(EVIDENCE, (ErrandKind.KEYCHAIN, ErrandKind.SCRIBE)),
+    Errand(ErrandKind.KEYCHAIN),
+    Statement(EVIDENCE),
 )
 
 
@@ -108,8 +116,8 @@ def test_a_child_cannot_command(message: ToChild) -> None:
 
 def test_tags_are_what_they_were() -> None:
     """A11: the number of a message is part of the protocol."""
-    assert [encode(each)[1] for each in TO] == [1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 9]
-    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6]
+    assert [encode(each)[1] for each in TO] == [1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10]
+    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6, 1, 7, 8]
 
 
 @pytest.mark.parametrize("message", [*TO, *FROM, TICKET], ids=lambda message: type(message).__name__)
@@ -146,7 +154,7 @@ WHOLE: Final[tuple[tuple[Codec[ToChild] | Codec[FromChild], list[object]], ...]]
     (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, None, "", ""]),
     (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, [NONE, NONE, NONE, NONE, False], "/nowhere", ""]),
     (TO_CHILD, [4, NONE, NONE]),
-    (FROM_CHILD, [1, NONE]),
+    (FROM_CHILD, [1, NONE, NONE]),
 )
 
 
@@ -165,10 +173,10 @@ def test_a_default_is_sent_like_every_other_value(
 def test_evidence_names_what_is_known(part: int) -> None:
     """P4: no mechanism and no state that nobody has defined: a level rests on them."""
     right: list[object] = ["seccomp", "in force", "Seccomp: 2", ""]
-    assert isinstance(FROM_CHILD.decode(encode([1, [right]])), Hello)
+    assert isinstance(FROM_CHILD.decode(encode([1, [right], []])), Hello)
     for wrong in ("", "something else", 1, None):
         with pytest.raises(Malformed):
-            FROM_CHILD.decode(encode([1, [[*right[:part], wrong, *right[part + 1 :]]]]))
+            FROM_CHILD.decode(encode([1, [[*right[:part], wrong, *right[part + 1 :]]], []]))
 
 
 @pytest.mark.parametrize("number", [0, 6, -1, 2**32])
@@ -182,7 +190,7 @@ def test_an_unknown_kind_of_failure_is_malformed(number: int) -> None:
 
 def test_a_notice_names_one_of_the_known_kinds() -> None:
     """P4: nothing invents an event of the log."""
-    data = FROM_CHILD.encode(FROM[-1])
+    data = FROM_CHILD.encode(Notice(NoticeKind.UID_REFUSED, "console", "used"))
     with pytest.raises(Malformed):
         FROM_CHILD.decode(data.replace(b"uid.refused", b"uid.accepts"))
 

@@ -7,6 +7,7 @@ import pytest
 from trollbridge.messages.signature import describe, realise
 from trollbridge.messages.vault import (
     EXPIRED,
+    OWN,
     REVOKED,
     VALID,
     VOCABULARY,
@@ -54,7 +55,10 @@ def test_no_repr_shows_what_it_carries() -> None:
 )
 def test_a_key_stands_as_its_certificate_says(expires: int | None, *, revoked: bool, now: int, expected: str) -> None:
     """A23: at the second of its expiry a key is expired; revoked is worse than expired."""
-    key = KeyInfo("AB", ("a <a@b>",), secret=True, created=1, expires=expires, revoked=revoked)
+    key = KeyInfo(
+        "AB", ("a <a@b>",), secret=True, created=1, expires=expires, revoked=revoked, version=4, algorithm="EdDSA",
+        trust=OWN, subkeys=(), own_password=False,
+    )  # fmt: skip
     assert standing(key, now) == expected
 
 

@@ -52,7 +52,7 @@ class Ring:
 
 def greeted(child: Child) -> None:
     """Hear that a child has locked itself, and see that what it says of it has the shape that it must have."""
-    [evidence] = child.expect(HELLO)
+    evidence, _ = child.expect(HELLO)
     assert isinstance(evidence, list)
     assert evidence
     for each in evidence:

@@ -107,6 +107,11 @@ class Dialogue:
         self._reads = reads
         self._before = before
 
+    @property
+    def terminal(self) -> int:
+        """Our end of the terminal that it runs on."""
+        return self._reads
+
     def hear(self, text: str) -> str:
         """Wait until the command has written `text` after what was heard before; return what came up to it."""
         until = time.monotonic() + PATIENCE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trollbridge.enclave.vault import DOCUMENT
+from trollbridge.enclave.vault_part import DOCUMENT
 from trollbridge.messages.errors import TooLarge
 from trollbridge.ui_adapter import documents
 

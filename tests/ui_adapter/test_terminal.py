@@ -55,9 +55,12 @@ def test_what_an_enclave_returns_cannot_steer_the_terminal() -> None:
 def test_a_vault_is_made_and_opened_from_the_terminal(tmp_path: Path) -> None:
     """The password is taken from the next line, or asked for, and hashed before it leaves the UI (A25)."""
     more = {"VAULT": str(tmp_path / "test.vault")}
-    made = run("run", "declared:vault_terminal", "-q", more=more, typed="create vault\na b c\nvault.status\n")
+    made = run(
+        "run", "declared:vault_terminal", "-q", more=more, typed="create vault password-only\na b c\nvault.status\n"
+    )
     assert made.output.splitlines()[1].startswith("VaultStatus(state='open'")
-    opened = run("run", "declared:vault_terminal", "-q", more=more, typed="unlock vault\nx\nunlock vault\na b c\n")
+    unlock = "unlock vault password-only\n"
+    opened = run("run", "declared:vault_terminal", "-q", more=more, typed=f"{unlock}x\n{unlock}a b c\n")
     assert [each.partition(":")[0] for each in opened.output.splitlines()] == ["WrongPassword", "done"]
 
 

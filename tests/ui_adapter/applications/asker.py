@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from trollbridge.messages.vault import VOCABULARY
+from trollbridge.messages.vault import PASSWORD_ONLY, VOCABULARY
 from trollbridge.ui_adapter import documents, unlocking
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 
@@ -88,18 +88,18 @@ class Keeper(UiActor):
         vault = bridge.vault
         match self._act:
             case "create":
-                _say(unlocking.create(vault, PASSWORD).state)
+                _say(unlocking.create(vault, PASSWORD, PASSWORD_ONLY).state)
             case "guess":
-                unlocking.unlock(vault, "incorrect horse")
+                unlocking.unlock(vault, "incorrect horse", PASSWORD_ONLY)
             case "hold":
-                _say(unlocking.create(vault, PASSWORD).state)
+                _say(unlocking.create(vault, PASSWORD, PASSWORD_ONLY).state)
                 sys.stdin.readline()
                 _say(vault.generate("Ada").get(timeout=PATIENCE).user_ids[0])
             case "count":
-                unlocking.unlock(vault, PASSWORD)
+                unlocking.unlock(vault, PASSWORD, PASSWORD_ONLY)
                 _say(len(vault.list_keys().get(timeout=PATIENCE)))
             case "fill":
-                unlocking.unlock(vault, PASSWORD)
+                unlocking.unlock(vault, PASSWORD, PASSWORD_ONLY)
                 for number in range(1000):
                     _say(vault.generate(f"Key {number}").get(timeout=PATIENCE).user_ids[0])
             case "write":

@@ -1,0 +1,291 @@
+"""What a scribe is made of, piece by piece: recipients, a glimpse of signers, armor, words; and a hostile scribe."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.enclave.document_desk import ADA, BOB, DECRYPTING, Desk, checking, signing
+from trollbridge.enclave import recipients
+from trollbridge.enclave.armor import Armor
+from trollbridge.enclave.certificate import SecretKey
+from trollbridge.enclave.glimpse import Glimpse, glimpse
+from trollbridge.enclave.scribe_job import UNSEEN
+from trollbridge.enclave.scribe_words import (
+    FROM_SCRIBE,
+    LARGEST,
+    TO_SCRIBE,
+    Ask,
+    Check,
+    Done,
+    FromScribe,
+    Key,
+    Seen,
+    Witnesses,
+    framed,
+    receive,
+    unframed,
+)
+from trollbridge.messages.errors import Malformed, NoSuchJob, NotOpenPGP
+from trollbridge.messages.vault import COMPAT, DEFAULT, POST_QUANTUM, V6
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.enclave.gnupg import GnuPG
+    from trollbridge.enclave.storage import Records
+
+TEXT: Final = b"A line of a document.\n" * 500
+
+
+@pytest.fixture
+def desk(records: Records) -> Iterator[Desk]:
+    """Return an open vault."""
+    made = Desk(records)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lend(desk: Desk) -> Callable[[str], SecretKey]:
+    """Return what gives a key as a scribe gets it."""
+
+    def lent(name: str) -> SecretKey:
+        (key,) = desk.keys.decrypting_parts([desk.keys.show_key(name).fingerprint], UNSEEN)
+        return SecretKey(key.secret, lambda: key.password)
+
+    return lent
+
+
+# Whom it is encrypted to.
+
+
+def test_a_message_s_recipients_are_seen_at_its_beginning(desk: Desk, gnupg: GnuPG) -> None:
+    """Of version 3 and 6, in binary and in armor; who is hidden has no name."""
+    profiles = {name: desk.keys.generate(name, name) for name in (DEFAULT, COMPAT, V6, POST_QUANTUM)}
+    for key in profiles.values():
+        handles = {handle for each in key.subkeys for handle in (each.fingerprint, each.fingerprint[-16:])}
+        handles |= {each.fingerprint[:16] for each in key.subkeys}  # a key id of version 6
+        for armored in (False, True):
+            message = desk.keys.encrypt([key.fingerprint], TEXT, None, armored=armored)
+            (found,) = recipients.named(message)
+            assert found in handles
+            assert recipients.named(message[: len(message) - 500]) == (found,)
+    compat = profiles[COMPAT].fingerprint
+    gnupg.out("--import", data=desk.keys.export_public(compat))
+    hidden = gnupg.out("--encrypt", "--hidden-recipient", compat, "--armor", data=TEXT)
+    assert recipients.named(hidden) == ("",)
+    with_a_password = gnupg.out("--symmetric", "--passphrase", "x", data=TEXT)
+    assert recipients.named(with_a_password) == ()
+
+
+def test_a_beginning_may_end_anywhere(desk: Desk) -> None:
+    """At each byte: the recipients who are there, or no message; nothing else."""
+    for armored in (False, True):
+        message = desk.keys.encrypt([ADA, BOB], b"short", ADA, armored=armored)
+        whole = recipients.named(message)
+        assert len(whole) == 2
+        for cut in range(len(message)):
+            try:
+                found = recipients.named(message[:cut])
+            except NotOpenPGP:
+                continue
+            assert all(each in whole or any(name.startswith(each) for name in whole) for each in found)
+
+
+@given(st.binary(max_size=300))
+def test_junk_has_no_recipients(data: bytes) -> None:
+    """Whatever it is, it is refused, or read as far as it goes."""
+    for each in (data, b"\xc1" + data, b"-----BEGIN PGP MESSAGE-----\n\n" + data):
+        with contextlib.suppress(NotOpenPGP):
+            assert isinstance(recipients.named(each), tuple)
+
+
+# Who has signed inside.
+
+
+@pytest.mark.parametrize("profile", [DEFAULT, COMPAT, V6])
+def test_signers_are_seen_before_a_message_is_opened(
+    desk: Desk, lend: Callable[[str], SecretKey], profile: str
+) -> None:
+    """One, none; by a key of each version; the key of somebody else shows nothing."""
+    ours, signer = desk.keys.generate("reader", profile), desk.keys.generate("writer", profile)
+    for armored in (False, True):
+        message = desk.keys.encrypt([ours.fingerprint], TEXT, signer.fingerprint, armored=armored)
+        seen = glimpse(message[: len(message) - 100], lend("reader"))
+        assert seen is not None
+        assert not seen.compressed
+        (handle,) = seen.signers
+        assert any(handle in each.fingerprint for each in signer.subkeys)
+        message = desk.keys.encrypt([ours.fingerprint], TEXT, None, armored=armored)
+        assert glimpse(message, lend("reader")) == Glimpse((), compressed=False)
+        assert glimpse(message, lend(ADA)) is None
+
+
+def test_what_cannot_be_seen_is_not_guessed(desk: Desk, lend: Callable[[str], SecretKey]) -> None:
+    """With a post-quantum key; in what was cut off before the first packet; in junk."""
+    desk.keys.generate("quantum", POST_QUANTUM)
+    assert glimpse(desk.keys.encrypt(["quantum"], TEXT, ADA, armored=False), lend("quantum")) is None
+    message, key = desk.keys.encrypt([ADA], TEXT, BOB, armored=False), lend(ADA)
+    for data in (b"", b"junk", bytes(100), b"\xff" * 100, message[:100], message[:20]):
+        assert glimpse(data, key) is None
+
+
+@pytest.mark.parametrize("algorithm", ["future-default", "rsa2048"])
+def test_signers_are_seen_in_what_gpg_wrote(
+    desk: Desk, gnupg: GnuPG, lend: Callable[[str], SecretKey], algorithm: str
+) -> None:
+    """To a key of gpg's own, on a curve or RSA, brought here; inside and outside of a compressed layer (A23)."""
+    ours = gnupg.new_key(f"Reader {algorithm}", algorithm, "default")
+    if algorithm == "rsa2048":
+        gnupg.out("--quick-add-key", ours, "rsa2048", "encr", "0")
+    desk.keys.import_secret(gnupg.out("--export-secret-keys", ours), ())
+    theirs = gnupg.new_key(f"Writer for {algorithm}")
+    for more, compressed in ((("-z", "0"), False), ((), True), (("--compress-algo", "zlib"), True)):
+        signed = gnupg.out("--sign", "--local-user", theirs, "--encrypt", "--recipient", ours, *more, data=TEXT)
+        seen = glimpse(signed, lend(ours))
+        assert seen is not None
+        assert (len(seen.signers), seen.compressed) == (1, compressed)
+        assert theirs.endswith(seen.signers[0])
+        assert glimpse(gnupg.out("--encrypt", "--recipient", ours, *more, data=TEXT), lend(ours)) == Glimpse(
+            (), compressed
+        )
+
+
+def test_a_glimpse_of_an_altered_message_is_harmless(desk: Desk, lend: Callable[[str], SecretKey]) -> None:
+    """Each of its first bytes flipped: something, or nothing, is seen, and no error comes out."""
+    key = lend(ADA)
+    message = desk.keys.encrypt([ADA], b"short", BOB, armored=False)
+    for place in range(min(len(message), 400)):
+        altered = bytearray(message)
+        altered[place] ^= 1 << place % 8
+        assert isinstance(glimpse(bytes(altered), key), Glimpse | None)
+
+
+# Armor.
+
+
+@given(st.binary(max_size=500), st.lists(st.integers(0, 200), max_size=8))
+def test_armor_does_not_depend_on_the_pieces(content: bytes, cuts: list[int]) -> None:
+    """Lines of 64 characters between two that frame them; each opens with the standard library alone."""
+    armor, made, at = Armor(), b"", 0
+    for size in cuts:
+        made += armor.feed(content[at : at + size])
+        at += size
+    made += armor.feed(content[at:]) + armor.finish()
+    begin, empty, *lines, end, nothing = made.split(b"\n")
+    assert (begin, empty, end, nothing) == (b"-----BEGIN PGP MESSAGE-----", b"", b"-----END PGP MESSAGE-----", b"")
+    assert base64.b64decode(b"".join(lines), validate=True) == content
+    assert all(len(line) == 64 for line in lines[:-1])
+    assert all(0 < len(line) <= 64 for line in lines)
+
+
+# Words.
+
+
+def test_words_arrive_whole_whatever_the_stream_does() -> None:
+    """Cut at each byte; and nothing is left over."""
+    words: list[FromScribe] = [Ask(("ab", "cd")), Seen(()), Done((), ("x",), 3, again=True)]
+    stream = b"".join(framed(FROM_SCRIBE.encode(each)) for each in words)
+    for cut in range(len(stream)):
+        held, found = bytearray(stream[:cut]), list[FromScribe]()
+        for more in (b"", stream[cut:]):
+            held += more
+            while (word := unframed(held)) is not None:
+                found.append(FROM_SCRIBE.decode(word))
+        assert found == words
+        assert not held
+
+
+def test_a_word_that_is_too_long_or_cut_off_is_refused() -> None:
+    """Before anything of it is read."""
+    with pytest.raises(Malformed):
+        unframed(bytearray((LARGEST + 1).to_bytes(4, "big")))
+    with pytest.raises(Malformed):
+        framed(bytes(LARGEST + 1))
+    for data, error in (((LARGEST + 1).to_bytes(4, "big"), Malformed), (b"", EOFError), (b"\0\0\0\5ab", EOFError)):
+        near, far = socket.socketpair()
+        with near, far:
+            near.sendall(data)
+            near.close()
+            with pytest.raises(error):
+                receive(far)
+
+
+def test_a_key_on_its_way_shows_nothing() -> None:
+    """Neither its secret nor the password (K1)."""
+    assert repr(Key(b"secret", "password", b"certificate")) == "Key(…)"
+
+
+# A scribe that was taken over.
+
+
+def _hostile(*said: bytes) -> Callable[[int, int], socket.socket]:
+    """Return what starts no scribe, but says this and lets the document be."""
+
+    def start(source: int, target: int) -> socket.socket:
+        near, far = socket.socketpair()
+        with far:
+            far.sendall(b"".join(said))
+        os.close(source)
+        os.close(target)
+        return near
+
+    return start
+
+
+def _say(word: FromScribe) -> bytes:
+    return framed(FROM_SCRIBE.encode(word))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (b"\0\0\0\3abc",),
+        ((LARGEST + 1).to_bytes(4, "big"),),
+        (framed(TO_SCRIBE.encode(Check(b""))),),
+        (_say(Seen(("0123456789abcdef",))),),
+        (_say(Done((), (), 0, again=False)),) * 2,
+    ],
+)
+def test_a_scribe_that_says_what_it_may_not_is_let_go_of(desk: Desk, said: tuple[bytes, ...]) -> None:
+    """Junk, a flood, the vault's own words, what belongs to another task: the job is over."""
+    task = signing(ADA)
+    number = desk.begin(task, _hostile(*said))
+    with pytest.raises(Malformed):
+        desk.rest(number, task)
+    with pytest.raises(NoSuchJob):
+        desk.rest(number, task)
+
+
+def test_a_scribe_cannot_ask_for_keys_that_its_document_does_not_name(desk: Desk) -> None:
+    """It is lent keys once, by the recipients it names; a second time it is let go of."""
+    seen = _say(Seen((desk.ada,)))
+    number = desk.begin(DECRYPTING, _hostile(seen, seen))
+    with pytest.raises(Malformed):
+        desk.rest(number, DECRYPTING)
+
+
+def test_certificates_are_no_secret_and_a_scribe_may_ask_for_them(desk: Desk) -> None:
+    """For a thousand handles that nobody has, too."""
+    near, far = socket.socketpair()
+
+    def start(source: int, target: int) -> socket.socket:
+        os.close(source)
+        os.close(target)
+        far.sendall(_say(Ask(tuple(f"{each:016x}" for each in range(1000)))))
+        return near
+
+    number = desk.begin(checking(b"signature"), start)
+    with far:
+        desk.feed(number, checking(b""), b"x")
+        assert isinstance(receive(far), Check)
+        answer = receive(far)
+    assert answer == Witnesses(((),) * 1000)

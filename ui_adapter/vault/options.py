@@ -1,0 +1,169 @@
+"""The options that every command of the vault has, and how a parsed command becomes an order that is carried out.
+
+May import: `click`, our orders. Invariant: no option takes a password or the value of an API key.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+from trollbridge.messages.posture import Level
+from trollbridge.messages.vault import MODES
+from trollbridge.ui_adapter.log_places import log_to
+from trollbridge.ui_adapter.vault import exit_codes, launch, places, times
+from trollbridge.ui_adapter.vault.orders import Source, Target
+from trollbridge.ui_adapter.vault.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trollbridge.ui_adapter.vault.request import AnyOrder
+
+    Parse = Callable[..., AnyOrder]
+    F = TypeVar("F", bound=Parse)
+
+EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<7}{meaning}" for code, meaning in exit_codes.TABLE)
+SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+FILE: Final = click.Path(dir_okay=False, allow_dash=True)
+_DESCRIPTOR: Final = click.IntRange(0)
+
+_COMMON: Final = (
+    click.Option(
+        ["--vault"],
+        type=click.Path(dir_okay=False),
+        envvar=places.VARIABLE,
+        metavar="PATH",
+        help=f"The vault's file. Else the path in {places.VARIABLE}, else the person's own vault.",
+    ),
+    click.Option(
+        ["--mode", "demanded"], type=click.Choice(MODES), help="Refuse a vault that is protected in another way."
+    ),
+    click.Option(["--password-file"], type=FILE, metavar="FILE", help="Take the password from the first line of FILE."),
+    click.Option(["--password-fd"], type=_DESCRIPTOR, metavar="N", help="Take it from the next line of descriptor N."),
+    click.Option(
+        ["--least"],
+        type=click.Choice([each.value for each in Level]),
+        default=Level.FULL.value,
+        show_default=True,
+        help="Do not start where the kernel isolates less well.",
+    ),
+    click.Option(["--log"], type=click.Path(dir_okay=False), metavar="FILE", help="Append the log to FILE."),
+)
+_JSON: Final = click.Option(["--json", "as_json"], is_flag=True, help="Report as one JSON document.")
+_KEY: Final = (
+    click.Option(["--key-password-file"], type=FILE, metavar="FILE", help="The same for a key that has its own."),
+    click.Option(["--key-password-fd"], type=_DESCRIPTOR, metavar="N", help="The same, from a descriptor."),
+)
+
+
+def source(file: str | None, descriptor: int | None, option: str = "--password") -> Source:
+    """Return where a password comes from; raises `click.UsageError` if that is two places, or an output."""
+    if file is not None and descriptor is not None:
+        msg = f"{option}-file and {option}-fd exclude each other"
+        raise click.UsageError(msg)
+    if descriptor in {1, 2}:
+        msg = f"{option}-fd {descriptor} is an output"
+        raise click.UsageError(msg)
+    if file == "-":
+        return Source(descriptor=0)
+    return Source(file=file or "", descriptor=-1 if descriptor is None else descriptor)
+
+
+def target(path: str | None, *, force: bool) -> Target:
+    """Return where a result goes."""
+    return Target(path or "-", force)
+
+
+def path_of(vault: str | None) -> str:
+    """Return the absolute path of the vault's file."""
+    return os.path.abspath(vault or places.default())  # noqa: PTH100  # links in it stay as they are
+
+
+def ordering(
+    group: click.Group, name: str, *, reports: bool = False, uses_key: bool = False
+) -> Callable[[Parse], click.Command]:
+    """Return a decorator: a function that makes an order of its own options becomes a command that carries it out.
+
+    `reports`: it has `--json`. `uses_key`: it can be told the password of a key that has one of its own.
+    """
+
+    def wrap(parse: Parse) -> click.Command:
+        @functools.wraps(parse)
+        def run(  # noqa: PLR0913  # click's way: an argument for each option
+            *,
+            vault: str | None,
+            demanded: str | None,
+            password_file: str | None,
+            password_fd: int | None,
+            least: str,
+            log: str | None,
+            as_json: bool = False,
+            key_password_file: str | None = None,
+            key_password_fd: int | None = None,
+            **own: object,
+        ) -> None:
+            request = Request(
+                order=parse(**own),
+                vault=path_of(vault),
+                mode=demanded or "",
+                password=source(password_file, password_fd),
+                key_password=source(key_password_file, key_password_fd, "--key-password"),
+                as_json=as_json,
+            )
+            sys.exit(launch.run(request, log_to(log, quiet=True), least))
+
+        command = click.command(name, epilog=EPILOG, context_settings=SETTINGS)(run)
+        command.params += [*((_JSON,) if reports else ()), *(_KEY if uses_key else ()), *_COMMON]
+        group.add_command(command)
+        return command
+
+    return wrap
+
+
+def new_password(name: str, what: str) -> Callable[[F], F]:
+    """Return a decorator that adds `--NAME-file` and `--NAME-fd`, for a password that is new or another's."""
+
+    def wrap(function: F) -> F:
+        function = click.option(f"--{name}-fd", type=_DESCRIPTOR, metavar="N", help="The same, from a descriptor.")(
+            function
+        )
+        return click.option(f"--{name}-file", type=FILE, metavar="FILE", help=f"Take {what} from FILE.")(function)
+
+    return wrap
+
+
+class Moment(click.ParamType[int]):
+    """A point in time, as seconds since 1970; 0 for never."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds; fails with a sentence."""
+        try:
+            return value if isinstance(value, int) else times.moment(str(value), int(time.time()))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Span(click.ParamType[int]):
+    """A length of time, in seconds."""
+
+    name = "span"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the seconds; fails with a sentence."""
+        try:
+            return value if isinstance(value, int) else times.span(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+output = click.option("-o", "--output", type=FILE, metavar="FILE", help="Write to FILE; - is standard output.")
+force = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+sure = click.option("--yes", "sure", is_flag=True, help="Do not ask whether that is meant.")
