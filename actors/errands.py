@@ -1,19 +1,23 @@
 """The errands of all enclaves, in the supervisor: starts them, bounds them, hands on what their enclave sends along.
 
 May import: our messages, `errand`, `intensity`, `spawn`. Invariants: nothing is ever read from a descriptor that passes
-through here, and none is kept once the errand is locked or has ended; an errand's end never ends a ring.
+through here, and none is kept once the errand is locked or has ended; an errand's end never ends a ring; what an
+enclave asks for in vain, however often, fills no log.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trollbridge.actors.errand import TERMS
 from trollbridge.actors.intensity import Intensity, Restarts
 from trollbridge.actors.spawn import Besides
 from trollbridge.messages import control
+from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.ids import MemberId, Role
 
 if TYPE_CHECKING:
@@ -23,11 +27,12 @@ if TYPE_CHECKING:
     from trollbridge.actors.log import Log
     from trollbridge.actors.postures import Postures
     from trollbridge.actors.spawn import Process
-    from trollbridge.messages.control import ErrandKind
     from trollbridge.messages.posture import Evidence
 
 MOST: Final = 8
-"""Errands of one enclave at a time."""
+"""Errands of one kind of one enclave at a time: many of one kind leave room for the others."""
+PIPE: Final = 1 << 20
+"""Bytes that a pipe on its way to an errand is made to hold, if the system lets it: an enclave may not ask for it."""
 START_LIMIT: Final = 30.0
 """Seconds within which an errand must be locked."""
 _MINUTE: Final = 60.0
@@ -43,11 +48,24 @@ class _Errand:
         self.kind: Final = kind
         self.descriptors = tuple(descriptors)
 
+    def widen(self) -> None:
+        """Let the pipes among what waits hold more; it only saves time."""
+        for each in self.descriptors:
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(each, fcntl.F_SETPIPE_SZ, PIPE)
+
     def let_go(self) -> None:
         """Close what waits for it: where it goes to nobody, the enclave sees the end of the file."""
         for each in self.descriptors:
             os.close(each)
         self.descriptors = ()
+
+
+class _Refused(NamedTuple):
+    """When an enclave was last refused a kind of errand, and how often in a row."""
+
+    last: float
+    times: int
 
 
 class Errands:
@@ -60,6 +78,7 @@ class Errands:
         self._log = log
         self._living: dict[Process, _Errand] = {}
         self._asked: dict[tuple[MemberId, ErrandKind], Restarts] = {}
+        self._refused: dict[tuple[MemberId, ErrandKind], _Refused] = {}
 
     def start(self, enclave: Process, kind: ErrandKind, descriptors: Sequence[int], epoch: int) -> None:
         """Start what an enclave asks for, or refuse it by closing what came with the request."""
@@ -74,11 +93,23 @@ class Errands:
                 self._started(process, errand, epoch)
                 return
         errand.let_go()
-        self._log.line("errand.refused", epoch, **enclave.identity, why=refusal, detail=kind.value)
+        if self._is_news(errand):
+            self._log.line("errand.refused", epoch, **enclave.identity, why=refusal, detail=kind.value)
+
+    def _is_news(self, errand: _Errand) -> bool:
+        """Count a refusal; return whether the log gets it: the 1st, 2nd, 4th, 8th … in a row without a quiet minute."""
+        now = time.monotonic()
+        last, count = self._refused.get((errand.enclave, errand.kind), (0.0, 0))
+        count = count + 1 if now - last < _MINUTE else 1
+        self._refused[errand.enclave, errand.kind] = _Refused(now, count)
+        return count & (count - 1) == 0
 
     def _refusal(self, errand: _Errand) -> str:
-        if sum(each.enclave == errand.enclave for each in self._living.values()) >= MOST:
-            return f"{MOST} errands of this enclave run already"
+        if self._postures.learn and errand.kind is ErrandKind.KEYCHAIN:
+            return "learn mode keeps away from the real keychain"
+        alike = ((each.enclave, each.kind) == (errand.enclave, errand.kind) for each in self._living.values())
+        if sum(alike) >= MOST:
+            return f"{MOST} such errands of this enclave run already"
         rate = Intensity(TERMS[errand.kind].a_minute, _MINUTE)
         asked = self._asked.setdefault((errand.enclave, errand.kind), Restarts(rate))
         return "" if asked.allow(time.monotonic()) else f"it was asked for {rate.restarts} times within a minute"
@@ -90,6 +121,7 @@ class Errands:
 
     def _started(self, process: Process, errand: _Errand, epoch: int) -> None:
         self._living[process] = errand
+        errand.widen()
         self._log.line("errand.started", epoch, **process.identity)
         home = os.path.expanduser("~")  # noqa: PTH111  # as for everybody (`formation.boot`)
         boot = control.Boot(errand.enclave, Role.ERRAND.value, errand.kind.value, (), (), None, home)

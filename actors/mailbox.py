@@ -81,6 +81,8 @@ class Mailbox:
         self._lock = lock
         self._writing = False
         self._actor: ProcessActor | None = None
+        self._testimony: tuple[Evidence, ...] = ()
+        """What the supervisor was told last."""
         self._wake: float | None = None
 
     # What the serving core asks for.
@@ -135,7 +137,8 @@ class Mailbox:
     def testify(self) -> None:
         """Tell the supervisor what the actor says of itself, if it says anything."""
         evidence = () if self._actor is None else self._actor.evidence()
-        if evidence:
+        if evidence and evidence != self._testimony:  # the supervisor hears only so many of them
+            self._testimony = evidence
             self._control.send(control.Statement(evidence))
 
     def wake_at(self, moment: float | None) -> None:

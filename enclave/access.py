@@ -17,7 +17,7 @@ from trollbridge.actors.isolation import secret_memory
 from trollbridge.enclave import checking, contents, layers, passwords
 from trollbridge.enclave.database import Database
 from trollbridge.enclave.gate import Caller
-from trollbridge.enclave.header import encode_header, has_keychain, lay
+from trollbridge.enclave.header import encode_header, has_keychain, has_password, lay
 from trollbridge.enclave.keychain_client import NoKeychain, RootKeeper
 from trollbridge.enclave.opened import Opened
 from trollbridge.enclave.sealing import KEY_SIZE, VaultKey
@@ -110,10 +110,10 @@ class Access:
         try:
             claimed = self._claimed()
         except VaultMissing:
-            return VaultStatus(MISSING, "", 0, 0.0, self._idle)
-        attempts = claimed.attempts
+            return VaultStatus(MISSING, "", 0, 0.0, self._idle, b"")
+        header, attempts = claimed.header(), claimed.attempts
         state = LOCKED if self._opened is None else OPEN
-        return VaultStatus(state, claimed.header().mode, attempts.failures, attempts.wait(), self._idle)
+        return VaultStatus(state, header.mode, attempts.failures, attempts.wait(), self._idle, header.vault)
 
     def mode(self) -> str:
         """Return the mode that the file says; empty if there is no vault, or if it cannot be read."""
@@ -127,7 +127,7 @@ class Access:
 
         Raises `VaultMissing`, `WrongMode` for a vault without a password, `TooManyAttempts`, and as `status` does.
         """
-        return self._claimed().challenge(expect=self._opened is None)
+        return self._claimed().challenge()
 
     def create(self, mode: str, verifier: Verifier | None) -> VaultStatus:
         """Make the vault in that mode, open.
@@ -139,6 +139,12 @@ class Access:
         if self._database is not None:
             raise VaultExists
         layers.check_mode(mode, verifier, self._floor)
+        with self._keeper.together():
+            self._open(self._made(mode, verifier))
+        return self.status()
+
+    def _made(self, mode: str, verifier: Verifier | None) -> VaultKey:
+        """Make the root, if the mode has one, and then the file; leave none of both if that fails."""
         vault, key = os.urandom(VAULT_ID_SIZE), secret_memory.secret(KEY_SIZE)
         secret_memory.fill_random(key.view)
         root = layers.new_root(self._keeper, vault, _FIRST_ROOT) if has_keychain(mode) else None
@@ -154,16 +160,15 @@ class Access:
         finally:
             if root is not None:
                 root.drop()
-        self._open(vault_key)
-        return self.status()
+        return vault_key
 
     def unlock(self, mode: str, proof: Proof | None) -> bytes:
         """Open the vault and return the server's signature, which only the true vault can make.
 
         It is empty for a vault without a password. Raises `WrongMode` if the vault is in another mode, before
         anything else; `WrongPassword` for a wrong proof and for a challenge that is unknown, used or stale: the first
-        is counted in the file; `TooManyAttempts`; `KeychainFailed`; `RootMissing`; `VaultCorrupt` for a file that was
-        altered. An open vault stays open, whatever the proof.
+        is counted in the file; `TooManyAttempts`; `KeychainFailed` and `RootMissing`, before a proof is judged;
+        `VaultCorrupt` for a file that was altered. An open vault stays open, whatever the proof.
         """
         claimed = self._claimed()
         if claimed.header().mode != mode:
@@ -203,12 +208,14 @@ class Access:
         self._touch()
 
     def prove(self, proof: Proof | None) -> None:
-        """Check a fresh proof of the password; whatever it is for a vault without one.
+        """Check a fresh proof of the password; raises as `unlock` does.
 
-        Raises `WrongPassword`, counted as at unlocking, `TooManyAttempts`, `StorageFailed`.
+        A keychain-only vault has nothing to prove: here everything passes, so whoever can call a handler that asks for
+        a proof can do there what it guards, such as exporting a secret key or loosening a constraint.
         """
         claimed = self._claimed()
-        claimed.judge(claimed.header(), proof)
+        if has_password(claimed.header().mode):
+            claimed.take(proof).close()
 
     def change_password(self, proof: Proof, verifier: Verifier) -> None:
         """Put another password in the place of the one of `proof`; raises as `unlock` does, and `StorageFailed`."""
@@ -221,7 +228,7 @@ class Access:
         """Put another root in the place of the one in the keychain; raises as `unlock` does, and `StorageFailed`."""
         claimed = self._claimed()
         claimed.check_root(claimed.header())
-        with contextlib.closing(claimed.take(proof)) as taken:
+        with self._keeper.together(), contextlib.closing(claimed.take(proof)) as taken:
             claimed.rotate_root(taken)
 
     def change_mode(self, proof: Proof | None, mode: str, verifier: Verifier | None) -> None:
@@ -231,7 +238,7 @@ class Access:
         `StorageFailed`.
         """
         claimed = self._claimed()
-        with contextlib.closing(claimed.take(proof)) as taken:
+        with self._keeper.together(), contextlib.closing(claimed.take(proof)) as taken:
             claimed.change_mode(taken, mode, verifier)
 
     def export_recovery(self, proof: Proof | None, verifier: Verifier) -> bytes:

@@ -9,8 +9,10 @@ most. Within a process the wait runs by a clock that nobody can set. A process t
 how much of the wait has passed since the last wrong password, and by all of it if that lies in the future.
 
 A vault on a disk that is full or read-only is not unlocked by password: a count that can be switched off by filling
-the disk is none. The count is not sealed: whoever can write the file can reset it, and could as well take a copy of
-the file and guess elsewhere, at Argon2id's cost.
+the disk is none. The count is not sealed: whoever can write the file can reset it. Without the keychain's layer they
+could as well guess elsewhere, on a copy of the file, at Argon2id's cost; with it, elsewhere needs the root too.
+
+Where there is a root, a proof is judged once that is there, and nothing is counted if it is not.
 """
 
 from __future__ import annotations

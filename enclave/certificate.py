@@ -157,13 +157,13 @@ class Certificate:
         with strict(KeyUnusable, "The secret half of the primary key is not here, or the key is expired."):
             return secret.under(self).certifier(secret.password())
 
+    def is_over(self) -> bool:
+        """Return whether it is revoked or expired."""
+        return self.revoked or (self.expires is not None and self.expires <= dt.datetime.now(dt.UTC).timestamp())
+
     def _check_alive(self) -> None:
-        now = dt.datetime.now(dt.UTC).timestamp()
-        if self.revoked:
-            msg = "The key is revoked."
-            raise KeyUnusable(msg)
-        if self.expires is not None and self.expires <= now:
-            msg = "The key is expired."
+        if self.is_over():
+            msg = "The key is revoked." if self.revoked else "The key is expired."
             raise KeyUnusable(msg)
 
 
@@ -222,10 +222,15 @@ class SecretKey:
         """
         return b"".join(protection.protected_again(self._packets, self.keys() if keys is None else keys, under))
 
+    def has_primary(self) -> bool:
+        """Return whether the primary key's secret is here."""
+        packet = self._packets[0]
+        return packet.tag in packets.SECRET and not protection.is_stub(packet)
+
     def primary(self) -> Primary | None:
         """Return what makes self-signatures by hand, None if this key cannot; raises as `protected`."""
         packet = self._packets[0]
-        if packet.tag not in packets.SECRET or not signs_by_hand(packet):
+        if not self.has_primary() or not signs_by_hand(packet):
             return None
         secret = protection.revealed(packet, self.keys())
         try:

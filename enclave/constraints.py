@@ -97,10 +97,10 @@ def counted(constraints: Constraints, uses: tuple[int, ...], now: int) -> tuple[
     """
     recent = tuple(min(each, now) for each in uses if each > now - HOUR)
     if len(recent) >= constraints.per_hour:
-        seconds = sorted(recent)[len(recent) - constraints.per_hour] + HOUR - now
+        free = sorted(recent)[len(recent) - constraints.per_hour] + HOUR + 59  # said in whole minutes, never too early
         msg = (
             f"The key may be used {constraints.per_hour} times an hour, and was; "
-            f"the next use is possible in {seconds} seconds."
+            f"the next use is possible at {free // 3600 % 24:02}:{free // 60 % 60:02} UTC."
         )
         raise NotAllowed(msg)
     return (*recent, now)

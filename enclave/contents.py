@@ -6,10 +6,15 @@ quotes it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from trollbridge.enclave import packets
 from trollbridge.enclave.certificate import Certificate
 from trollbridge.enclave.sealing import Kind
 from trollbridge.messages.errors import DeclaredError
+
+_PACKET: Final = b"\x80"
+"""The least octet that an OpenPGP packet begins with."""
 
 
 def complaint(kind: Kind, name: str, body: bytes) -> str:
@@ -20,7 +25,8 @@ def complaint(kind: Kind, name: str, body: bytes) -> str:
         if kind is Kind.CERTIFICATE:
             fits = Certificate.stored(body).fingerprint == name
         else:
-            fits = packets.has_secret(packets.parse(body))
+            key = body if body[:1] >= _PACKET else body[1:]  # before it stands whose password protects it
+            fits = packets.has_secret(packets.parse(key))
     except DeclaredError:
         fits = False
     except RuntimeError:  # pysequoia's own

@@ -19,6 +19,8 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
+import msgspec
+
 from trollbridge.enclave import constraints as rules
 from trollbridge.enclave.approvals import Approvals, Request
 from trollbridge.enclave.sealing import Kind
@@ -36,6 +38,10 @@ HEAD_SIZE: Final = 256
 SET_BACK: Final = 60
 """Seconds by which a clock may be corrected backwards without a word."""
 _CLOCK: Final = "clock"
+_UNSEEN: Final = (
+    "Each use of this key must be approved, and what is approved must be known before the key is used; in pieces it is "
+    "not. Such a key makes detached signatures of any document, and all else of those that fit into one call (64 MiB)."
+)
 
 
 class Content(NamedTuple):
@@ -69,7 +75,7 @@ def since_boot() -> float:
 class Gate:
     """Constraints, counts and approvals of an open vault."""
 
-    __slots__ = ("_approvals", "_caller", "_clock", "_records", "_seen", "_steady", "_stored")
+    __slots__ = ("_approvals", "_caller", "_clock", "_records", "_seen", "_steady", "_stored", "_watchers")
 
     def __init__(
         self,
@@ -90,6 +96,7 @@ class Gate:
         self._approvals: Final = Approvals()
         self._stored = max((0, *self._uses(_CLOCK)))
         self._seen = self._stored
+        self._watchers: list[Callable[[str], object]] = []
 
     # Deciding.
 
@@ -143,13 +150,24 @@ class Gate:
         return () if body is None else rules.decode_uses(body)
 
     def _check_approved(self, request: Request, content: Content, now: int) -> None:
-        if not content.digest:  # a document in pieces, of which nobody has said what it will be
-            raise ApprovalNeeded
+        if not content.digest:  # a document in pieces, of which nobody can say yet what it will be
+            raise ApprovalNeeded(_UNSEEN)
         try:
             self._approvals.check(request, self._steady())
         except ApprovalNeeded:
             self._approvals.wait(request, content.size, content.head, now)
             raise
+
+    def check(self, subject: str, *, counted: bool = False) -> None:
+        """Raise `NotAllowed` unless a use by the caller would be admitted now, an approval of it aside; admit nothing.
+
+        `counted`: it is a use that was counted when it began, and goes on.
+        """
+        constraints = self.constraints(subject)
+        if constraints != rules.NONE:
+            rules.check_member(constraints, self._caller().member)
+            limits = msgspec.structs.replace(constraints, per_hour=0) if counted else constraints
+            self._count(subject, limits, int(self._clock()))
 
     # Constraints.
 
@@ -181,6 +199,7 @@ class Gate:
         self._records.write(*changes)
         if set_back:
             self._seen = self._stored = now
+        self.changed(subject)
 
     def _check_exists(self, subject: str) -> None:
         kind, _, name = subject.partition(":")
@@ -218,6 +237,15 @@ class Gate:
 
     # What becomes of a key.
 
+    def watch(self, watcher: Callable[[str], object]) -> None:
+        """Have `watcher` called with the subject of each key that was changed, limited anew or deleted."""
+        self._watchers.append(watcher)
+
+    def changed(self, subject: str) -> None:
+        """Tell whoever works with a key that it is not what it was: what was begun with it must not go on."""
+        for each in self._watchers:
+            each(subject)
+
     def forgetting(self, subject: str) -> tuple[Put | Delete, ...]:
         """Return the changes that drop what is kept about a key, to be written in one with its deletion."""
         return Delete(Kind.CONSTRAINTS, subject), Delete(Kind.USES, subject)
@@ -238,6 +266,7 @@ class Gate:
     def forgotten(self, subject: str) -> None:
         """Drop the approvals of a key, once `forgetting` is written."""
         self._approvals.forget(subject)
+        self.changed(subject)
 
     def renamed(self, old: str, new: str) -> None:
         """Carry refusals over to a key's new name, once `renaming` is written."""

@@ -127,7 +127,7 @@ def _component(component: str, request: HttpRequest, target: _Target, fields: di
     if not _TOKEN.fullmatch(component) or component != component.lower():
         _refuse("a component to be covered is not known here")
     if component not in fields:
-        _refuse("a header to be covered is missing")
+        _refuse(f"a header to be covered is missing: {component}")
     return f'"{component}"', fields[component]
 
 

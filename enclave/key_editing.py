@@ -83,8 +83,10 @@ def with_user_id(key: Signing, user_id: str) -> Certificate:
     changes = {by_hand.CREATED: _octets(made), by_hand.PRIMARY_USER_ID: None}
     body = user_id.encode()
     signature = primary.again(template, by_hand.user_id_covered(body), changes)
-    last = max(at + len(each.signatures) for at, each in ids)
-    return key.certificate.with_parts(_serialised(key.certificate, {last: packets.framed(_USER_ID, body) + signature}))
+    last = max(at for at, _ in ids)
+    starts = [at for at, _ in places if at > last]
+    end = min(starts) - 1 if starts else len(packets.parse(key.certificate.binary())) - 1
+    return key.certificate.with_parts(_serialised(key.certificate, {end: packets.framed(_USER_ID, body) + signature}))
 
 
 def without_user_id(key: Signing, user_id: str) -> Certificate:

@@ -1,7 +1,7 @@
 """Secret keys that were made elsewhere: read, unlocked, and tried before they are kept.
 
-May import: `pysequoia`, our enclave's openpgp, certificate, packets and protection, our messages. Invariant: no secret
-is kept whose public half does not fit it: such a pair, once used, can give the secret away.
+May import: `pysequoia`, our enclave's openpgp, certificate, key_fit, packets and protection, our messages. Invariant:
+no secret is kept whose public half does not fit it, be it expired, revoked or never used: `key_fit` says why.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pysequoia
 
-from trollbridge.enclave import openpgp, packets, protection
+from trollbridge.enclave import key_editing, key_fit, openpgp, packets, protection
 from trollbridge.enclave.certificate import Certificate, SecretKey, strict
 from trollbridge.messages.errors import BadSignature, CannotDecrypt, KeyUnusable, NotOpenPGP
 from trollbridge.messages.vault import DETACHED
@@ -78,7 +78,24 @@ def _public(packet: Packet) -> bytes:
 
 
 def check_fits(key: Signing) -> None:
-    """Raise `KeyUnusable` unless each secret that this key can use now fits its public half; the key is unlocked."""
+    """Raise `KeyUnusable` unless each secret of a key fits its public half; the key is under the vault's password.
+
+    What it can be used for today is tried besides.
+    """
+    passwords = key.secret.keys()
+    for packet in packets.parse(key.secret.binary()):
+        if packet.tag not in packets.SECRET or protection.is_stub(packet):
+            continue
+        secret = protection.revealed(packet, passwords)
+        try:
+            if not key_fit.fits(packet, secret):
+                raise KeyUnusable(_MISFIT)
+        finally:
+            protection.wipe(secret)
+    _try(key)
+
+
+def _try(key: Signing) -> None:
     checks: list[tuple[Callable[[], object], Callable[[], None]]] = [
         (key.certificate.check_signs, lambda: _signs(key)),
         (key.certificate.recipient, lambda: _decrypts(key)),
@@ -105,11 +122,24 @@ def _signs(key: Signing) -> None:
         raise KeyUnusable(_MISFIT) from None
 
 
+def revocation(key: Signing) -> bytes | None:
+    """Return the revocation of a new key, None if it is revoked or expired, or if its primary secret is elsewhere.
+
+    Raises `KeyUnusable` if none can be made for another reason: something is wrong with such a key.
+    """
+    try:
+        return key_editing.revocation(key)
+    except KeyUnusable:
+        if key.secret.has_primary() and not key.certificate.is_over():
+            raise
+        return None
+
+
 def _decrypts(key: Signing) -> None:
     message = openpgp.encrypt(_PROBE, [key.certificate])
     if not any(True for _ in key.secret.decryptors()):
         return  # the secrets of those subkeys are elsewhere
     try:
-        openpgp.Opener().decrypt(message, [("", key.secret)], lambda _: [])
+        openpgp.Opener().decrypt(message, [("", key.secret, None)], lambda _: [])
     except CannotDecrypt:
         raise KeyUnusable(_MISFIT) from None

@@ -1,11 +1,11 @@
 """The keys of an unlocked vault by name: which there are, what is known of them, and their public halves.
 
 May import: our enclave's openpgp and what it is made of, secret_keys, sealing and storage, our messages. Invariants:
-what a method changed is on the disk before it returns; a name that fits more than one living key is refused, never
-guessed.
+what a method changed is on the disk before it returns; a name that several keys have stands for one only if that one is
+trusted more than all others for it, alive or not: nobody takes another's place by living longer.
 
     record CERTIFICATE <fingerprint>    the certificate as it is today; for own keys and for others' alike
-    record TRUST       <fingerprint>    empty; the owner vouches for whose certificate it is
+    record TRUST       <fingerprint>    MessagePack [user id, …]: the owner vouches that it is theirs, and no other's
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from trollbridge.enclave.certificate import Certificate
 from trollbridge.enclave.sealing import Kind
 from trollbridge.enclave.secret_keys import SecretKeys
 from trollbridge.enclave.storage import Delete, Put
-from trollbridge.messages.errors import InvalidName, NoSuchKey, NotOpenPGP, StorageFailed, VaultCorrupt
+from trollbridge.messages.codec import Codec
+from trollbridge.messages.errors import (
+    InvalidName,
+    KeyUnusable,
+    Malformed,
+    NoSuchKey,
+    NotOpenPGP,
+    StorageFailed,
+    VaultCorrupt,
+)
 from trollbridge.messages.vault import OWN, TRUSTED, UNKNOWN, KeyInfo, Signer, printable, standing
 from trollbridge.messages.vault_secrets import SUBJECT_OF_KEYS
 
@@ -31,6 +40,8 @@ if TYPE_CHECKING:
     from trollbridge.enclave.storage import Records
 
 MAX_USER_ID: Final = 256
+_USER_IDS: Final[Codec[tuple[str, ...]]] = Codec(tuple[str, ...])
+_RANKS: Final = {OWN: 2, TRUSTED: 1, UNKNOWN: 0}
 FINGERPRINT: Final = re.compile(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", re.ASCII)
 
 
@@ -47,7 +58,7 @@ def check_user_id(user_id: str) -> None:
 class KeyList:
     """Own keys and others' certificates, and whom their owner trusts. The first part of `Keystore`."""
 
-    __slots__ = ("_by_handle", "_certificates", "_gate", "_opener", "_records", "_secrets", "_trusted")
+    __slots__ = ("_by_handle", "_certificates", "_gate", "_opener", "_records", "_secrets", "_vouched")
 
     def __init__(self, records: Records, gate: Gate) -> None:
         """Read every certificate, and protect what an older vault left unprotected; raises `VaultCorrupt`."""
@@ -57,7 +68,7 @@ class KeyList:
         self._secrets: Final = SecretKeys(records)
         self._certificates: dict[str, Certificate] = {}
         self._by_handle: dict[str, set[str]] = {}
-        self._trusted: set[str] = {name for name, _ in records.items(Kind.TRUST)}
+        self._vouched: dict[str, tuple[str, ...]] = {name: _vouched(body) for name, body in records.items(Kind.TRUST)}
         try:
             self._adopt(Certificate.stored(body) for _, body in records.items(Kind.CERTIFICATE))
         except NotOpenPGP:
@@ -67,7 +78,10 @@ class KeyList:
 
     def _adopt(self, certificates: Iterable[Certificate]) -> None:
         for each in certificates:
+            before = self._certificates.get(each.fingerprint)
             self._certificates[each.fingerprint] = each
+            if before is not None and before.binary() != each.binary():
+                self._gate.changed(SUBJECT_OF_KEYS + each.fingerprint)
             for handle in each.handles:
                 self._by_handle.setdefault(handle, set()).add(each.fingerprint)
 
@@ -76,22 +90,25 @@ class KeyList:
             yield self._certificates[fingerprint]
 
     def _named(self, name: str, *, own: bool = False) -> Certificate:
-        """Return the certificate of a full fingerprint or an exact user id; living ones go before others."""
+        """Return the certificate of a full fingerprint or an exact user id; raises `NoSuchKey`, `InvalidName`.
+
+        Of several with one user id the most trusted for it; of several own ones the only one that is alive.
+        """
         if FINGERPRINT.fullmatch(name):
             found = [each for each in (self._certificates.get(name.lower()),) if each is not None]
         else:
             found = [each for each in self._certificates.values() if name in each.user_ids]
         found = [each for each in found if not own or each.fingerprint in self._secrets]
-        now = time.time()
-        living = [each for each in found if not each.revoked and (each.expires is None or each.expires > now)]
-        match living or found:
-            case []:
-                raise NoSuchKey
-            case [one]:
-                return one
-            case _:
-                msg = "Several keys have this user id; name the key by its fingerprint."
-                raise InvalidName(msg)
+        if not found:
+            raise NoSuchKey
+        ranks = [_RANKS[self._trust(each, name)] for each in found]
+        first = [each for each, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
+        if len(first) > 1 and max(ranks) == _RANKS[OWN]:
+            first = [each for each in first if not each.is_over()] or first
+        if len(first) > 1:
+            msg = "Several keys have this user id; name the key by its fingerprint."
+            raise InvalidName(msg)
+        return first[0]
 
     def _own(self, name: str) -> openpgp.Signing:
         """Return an own key to use; raises `NoSuchKey` also if its secret half is not here, `KeyLocked`."""
@@ -103,24 +120,31 @@ class KeyList:
 
     # What is known of a key
 
-    def _trust(self, fingerprint: str) -> str:
-        if fingerprint in self._secrets:
+    def _trust(self, certificate: Certificate, name: str = "") -> str:
+        """Return how far a certificate is trusted: for that user id of it, or for any that it has today."""
+        if certificate.fingerprint in self._secrets:
             return OWN
-        return TRUSTED if fingerprint in self._trusted else UNKNOWN
+        vouched = set(self._vouched.get(certificate.fingerprint, ())) & set(certificate.user_ids)
+        named = name in certificate.user_ids
+        return TRUSTED if (name in vouched if named else vouched) else UNKNOWN
 
-    def _info(self, certificate: Certificate) -> KeyInfo:
+    def _info(self, certificate: Certificate, name: str = "") -> KeyInfo:
+        """Return what is known of a key; for a user id that was not vouched for, it is an unknown one."""
+        trust = self._trust(certificate, name)
+        vouched = set(self._vouched.get(certificate.fingerprint, ())) if trust == TRUSTED else set(certificate.user_ids)
         return KeyInfo(
             certificate.fingerprint,
-            tuple(map(printable, certificate.user_ids)),
+            tuple(printable(each) for each in certificate.user_ids if each in vouched),
             certificate.fingerprint in self._secrets,
             certificate.created,
             certificate.expires,
             certificate.revoked,
             certificate.version,
             certificate.algorithm,
-            self._trust(certificate.fingerprint),
+            trust,
             certificate.subkeys,
             self._secrets.has_own_password(certificate.fingerprint),
+            tuple(printable(each) for each in certificate.user_ids if each not in vouched),
         )
 
     def _signer(self, certificate: str, signing_key: str, created: int | None) -> Signer:
@@ -136,7 +160,7 @@ class KeyList:
 
     def show_key(self, name: str) -> KeyInfo:
         """Return what is known of one key; raises `NoSuchKey` or `InvalidName`."""
-        return self._info(self._named(name))
+        return self._info(self._named(name), name)
 
     # Public halves
 
@@ -160,12 +184,21 @@ class KeyList:
         return tuple(map(self._info, fresh.values()))
 
     def set_trust(self, name: str, *, trusted: bool) -> KeyInfo:
-        """Vouch for whose certificate this is, or no more; raises `NoSuchKey`, `InvalidName`, `NotAllowed`."""
+        """Vouch for whose certificate this is, or no more: for the user ids that it has now, and none that it gets.
+
+        Raises `NoSuchKey`, `InvalidName`, `KeyUnusable` if it has none, `NotAllowed` unless the core UI asks.
+        """
         self._gate.check_core()
         found = self._named(name)
-        fingerprint = found.fingerprint
-        self._records.write(Put(Kind.TRUST, fingerprint, b"") if trusted else Delete(Kind.TRUST, fingerprint))
-        (self._trusted.add if trusted else self._trusted.discard)(fingerprint)
+        if trusted and not found.user_ids:
+            msg = "The certificate has no user id to vouch for; it goes by its fingerprint."
+            raise KeyUnusable(msg)
+        if trusted:
+            self._records.write(Put(Kind.TRUST, found.fingerprint, _USER_IDS.encode(found.user_ids)))
+            self._vouched[found.fingerprint] = found.user_ids
+        else:
+            self._records.write(Delete(Kind.TRUST, found.fingerprint))
+            self._vouched.pop(found.fingerprint, None)
         return self._info(found)
 
     def delete_key(self, name: str) -> None:
@@ -181,7 +214,7 @@ class KeyList:
         self._records.write(*changes, *self._gate.forgetting(subject))
         self._gate.forgotten(subject)
         self._secrets.forget(found.fingerprint)
-        self._trusted.discard(found.fingerprint)
+        self._vouched.pop(found.fingerprint, None)
         del self._certificates[found.fingerprint]
         for handle in found.handles:
             self._by_handle[handle].discard(found.fingerprint)
@@ -191,8 +224,16 @@ class KeyList:
         self._secrets.drop()
         self._certificates.clear()
         self._by_handle.clear()
-        self._trusted.clear()
+        self._vouched.clear()
         self._records.drop()
+
+
+def _vouched(body: bytes) -> tuple[str, ...]:
+    """Return the user ids in a record; one that says nothing that is understood vouches for nothing."""
+    try:
+        return _USER_IDS.decode(body)
+    except Malformed:
+        return ()
 
 
 def put(certificate: Certificate) -> Put:

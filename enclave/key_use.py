@@ -1,12 +1,14 @@
 """What is done with the keys of an unlocked vault: sign, verify, encrypt, decrypt; and what a scribe gets for it.
 
-May import: our enclave's openpgp, key_list, gate and what they are made of, our messages. Invariant: each use of a
-secret key is admitted by the gate, after everything is checked that could refuse it anyway, and before it happens.
+May import: our enclave's openpgp, trial, key_list, gate and what they are made of, our messages. Invariant: each use of
+a secret key is admitted by the gate, after everything is checked that could refuse it anyway, and before it happens; of
+a decryption that is whether the key opens the message, so it is tried first: of that the caller learns nothing before
+the use is admitted, and a message to somebody else costs no use.
 """
 
 from __future__ import annotations
 
-import itertools
+import functools
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +19,7 @@ from trollbridge.enclave.gate import Content
 from trollbridge.enclave.key_list import KeyList
 from trollbridge.enclave.protection import vault_protection
 from trollbridge.enclave.self_description import signing_times
+from trollbridge.enclave.trial import is_for
 from trollbridge.messages.errors import (
     ApprovalNeeded,
     ApprovalRefused,
@@ -32,7 +35,7 @@ from trollbridge.messages.vault_secrets import SUBJECT_OF_KEYS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from trollbridge.enclave.certificate import SecretKey
+    from trollbridge.messages.vault_secrets import Constraints
 
 SIGN = "sign"
 DECRYPT = "decrypt"
@@ -100,50 +103,67 @@ class KeyUse(KeyList):
 
     def _candidates(
         self, handles: frozenset[str], content: Content, refusals: list[DeclaredError]
-    ) -> Iterator[tuple[str, SecretKey]]:
-        """Yield the own keys that a message names, all for hidden recipients, as they are admitted one by one.
+    ) -> Iterator[openpgp.Key]:
+        """Yield the own keys that a message names, all for hidden recipients, and what admits the use of each.
 
-        Those without constraints come first: nobody is asked about a key while another will do. What stands in the way
-        of a key is added to `refusals`.
+        Those without constraints come first: nobody is asked about a key while another will do. A key that is named
+        and waits for approvals is admitted before it is tried at all. What stands in the way of a key is added to
+        `refusals`.
         """
         named = {each.fingerprint: each for handle in sorted(handles) for each in self._find(handle)}
         own = [each for each in (named if handles else self._certificates) if each in self._secrets]
-        for fingerprint in sorted(own, key=self._is_constrained):
+
+        def admit(fingerprint: str) -> bool:
             try:
-                key = self._secrets.get(fingerprint)
                 self._admit(fingerprint, DECRYPT, content)
             except _REFUSALS as refusal:
                 refusals.append(refusal)
+                return False
+            return True
+
+        for fingerprint in sorted(own, key=self._is_constrained):
+            try:
+                key = self._secrets.get(fingerprint)
+                self._gate.check(SUBJECT_OF_KEYS + fingerprint)
+            except _REFUSALS as refusal:
+                refusals.append(refusal)
                 continue
-            yield fingerprint, key
+            if not self._is_constrained(fingerprint):
+                yield fingerprint, key, None
+            elif not (handles and self._constraints(fingerprint).approval):
+                yield fingerprint, key, functools.partial(admit, fingerprint)
+            elif admit(fingerprint):
+                yield fingerprint, key, None
+
+    def _constraints(self, fingerprint: str) -> Constraints:
+        return self._gate.constraints(SUBJECT_OF_KEYS + fingerprint)
 
     def _is_constrained(self, fingerprint: str) -> bool:
-        return self._gate.constraints(SUBJECT_OF_KEYS + fingerprint) != NONE
+        return self._constraints(fingerprint) != NONE
 
     # For a scribe
 
-    def signing_parts(self, name: str, operation: str, content: Content) -> Parts:
-        """Return a key to sign one document with; raises as `sign`."""
+    def signing_parts(self, name: str, operation: str, content: Content | None) -> Parts:
+        """Return a key to sign one document with; raises as `sign`. Without a content who calls admits the use."""
         signing = self._own(name)
         signing.certificate.check_signs()
         parts = _parts(signing)
-        self._admit(signing.certificate.fingerprint, operation, content)
+        if content is not None:
+            self._admit(signing.certificate.fingerprint, operation, content)
         return parts
 
-    def decrypting_parts(self, handles: Iterable[str], content: Content) -> tuple[Parts, ...]:
-        """Return an own key that opens a message for these recipients; all own keys, if an empty one is hidden there.
+    def decrypting_parts(self, handles: Iterable[str], content: Content, beginning: bytes) -> tuple[Parts, ...]:
+        """Return the own key that opens a message for these recipients, one of them empty if somebody is hidden.
 
-        Raises `CannotDecrypt` if there is none, and as the gate if none is admitted.
+        Whoever says so may have been deceived, or broken into: the key must fit the `beginning` of the message, in
+        binary or armored, too. Raises `CannotDecrypt` if none does, and as the gate if none is admitted.
         """
         named = frozenset(handles)
         refusals: list[DeclaredError] = []
-        keys = self._candidates(frozenset() if "" in named else named, content, refusals)
-        if "" not in named:
-            keys = itertools.islice(keys, 1)
-        found = tuple(_parts(openpgp.Signing(key, self._certificates[fingerprint])) for fingerprint, key in keys)
-        if not found:
-            raise refusals[0] if refusals else CannotDecrypt
-        return found
+        for fingerprint, key, admit in self._candidates(frozenset() if "" in named else named, content, refusals):
+            if is_for(beginning, key) and (admit is None or admit()):
+                return (_parts(openpgp.Signing(key, self._certificates[fingerprint])),)
+        raise refusals[0] if refusals else CannotDecrypt
 
     def recipient_certs(self, names: Iterable[str]) -> tuple[bytes, ...]:
         """Return whom a document may be encrypted to, each once; raises `NoSuchKey`, `InvalidName`, `KeyUnusable`."""
@@ -155,6 +175,11 @@ class KeyUse(KeyList):
         """Return the certificates that have a key of one of these fingerprints or key ids, each once."""
         found = {each.fingerprint: each for handle in handles for each in self._find(handle.lower())}
         return tuple(each.binary() for each in found.values())
+
+    def is_signer(self, certificate: str, signing_key: str) -> bool:
+        """Return whether a certificate of this fingerprint is here, and has that key."""
+        found = self._certificates.get(certificate)
+        return found is not None and signing_key in found.handles
 
     def signers(self, valid: Iterable[tuple[str, str, int | None]]) -> tuple[Signer, ...]:
         """Return who made valid signatures: by certificate, signing key, and when, where that is known."""

@@ -1,12 +1,14 @@
 """The vault's way to its root in the OS keychain: through a process that is started for one request and ends.
 
 May import: our actors' secret memory, our enclave's keychain_words, our messages. Invariants: a root arrives in secret
-memory and leaves from there; no answer is waited for longer than `PATIENCE`; what is not a clear answer is an error.
+memory and leaves from there; no answer is waited for longer than `PATIENCE`, and those of one change together no longer
+than `WHOLE`, so that a slow keychain never has the vault given up as hung; what is not a clear answer is an error.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,15 +18,20 @@ from trollbridge.messages.errors import KeychainFailed, RootMissing
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
     from trollbridge.messages.secret import Secret
 
 PATIENCE: Final = 15.0
 """Seconds that one request may take, the start of its process included."""
+WHOLE: Final = 40.0
+"""Seconds that all requests of one change may take. A process that answers nothing for 60 is given up (`SILENT`)."""
 WARM: Final = 20.0
 """Seconds that a process may be kept for a request that is expected. It does not wait for much longer."""
-_SILENT: Final = f"The OS keychain did not answer within {PATIENCE:g} seconds."
+_LEAST: Final = 0.001
+"""Seconds; a socket's time-out of zero would mean not to wait at all."""
+_SILENT: Final = "The OS keychain did not answer in time."
 _ENDED: Final = "The process that reaches the OS keychain ended without an answer."
 _FAILED: Final = "The OS keychain did not do what was asked."
 _SENTENCES: Final[dict[int, str]] = {
@@ -52,6 +59,10 @@ class RootKeeper(Protocol):
     def remove(self, vault: bytes, number: int) -> None:
         """Forget a root and those of this vault that are older, if any is there; raises `KeychainFailed`."""
 
+    def together(self) -> AbstractContextManager[None]:
+        """Return a context whose requests together take no longer than a call may."""
+        ...
+
     def expect(self) -> None:
         """Get ready for a request that will come soon."""
 
@@ -74,6 +85,10 @@ class NoKeychain:
         """Refuse."""
         raise KeychainFailed
 
+    def together(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return contextlib.nullcontext()
+
     def expect(self) -> None:
         """Do nothing."""
 
@@ -88,13 +103,24 @@ class Keychain:
     is being hashed. It asks the keychain for nothing before the request comes.
     """
 
-    __slots__ = ("_errand", "_patience", "_warm")
+    __slots__ = ("_deadline", "_errand", "_patience", "_warm", "_whole")
 
-    def __init__(self, errand: Callable[[], socket.socket], patience: float = PATIENCE) -> None:
+    def __init__(self, errand: Callable[[], socket.socket], patience: float = PATIENCE, whole: float = WHOLE) -> None:
         """Take what starts the process and returns the near end of a stream socket to it."""
         self._errand: Final = errand
         self._patience: Final = patience
+        self._whole: Final = whole
+        self._deadline = math.inf
         self._warm: tuple[socket.socket, float] | None = None
+
+    @contextlib.contextmanager
+    def together(self) -> Generator[None]:
+        """Have all requests in this context take `WHOLE` seconds at most."""
+        self._deadline = time.monotonic() + self._whole
+        try:
+            yield
+        finally:
+            self._deadline = math.inf
 
     def expect(self) -> None:
         """Start a process for the next request, if none waits for one."""
@@ -150,14 +176,16 @@ class Keychain:
         return found
 
     def _exchange(self, request: bytearray | memoryview, answer: bytearray | memoryview) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = min(time.monotonic() + self._patience, self._deadline)
+        if time.monotonic() >= deadline:
+            raise KeychainFailed(_SILENT)
         try:
             with self._end() as end:
-                end.settimeout(self._patience)
+                end.settimeout(max(deadline - time.monotonic(), _LEAST))
                 end.sendall(request)
                 got = 0
                 while got < len(answer):
-                    end.settimeout(max(deadline - time.monotonic(), 0.001))
+                    end.settimeout(max(deadline - time.monotonic(), _LEAST))
                     count = end.recv_into(memoryview(answer)[got:])
                     if count == 0:
                         raise KeychainFailed(_ENDED)

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trollbridge.enclave import key_editing, key_import, openpgp
+from trollbridge.enclave import key_editing, key_import, openpgp, protection
 from trollbridge.enclave.gate import Content
 from trollbridge.enclave.key_list import check_user_id, put
 from trollbridge.enclave.key_use import KeyUse
 from trollbridge.enclave.sealing import Kind
 from trollbridge.enclave.secret_keys import matched
 from trollbridge.enclave.storage import Put
-from trollbridge.messages.errors import KeyExists, KeyUnusable
-from trollbridge.messages.vault import DEFAULT
+from trollbridge.messages.errors import InvalidName, KeyExists
+from trollbridge.messages.vault import DEFAULT, printable
+from trollbridge.messages.vault_secrets import SUBJECT_OF_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,11 +58,9 @@ class Keystore(KeyUse):
         changes: list[Put] = []
         for secret, certificate in keys:
             changes += [self._secrets.put(secret), put(certificate)]
-            try:
-                revocation = key_editing.revocation(openpgp.Signing(secret, certificate))
-            except KeyUnusable:  # the primary secret is elsewhere, or it is revoked already
-                continue
-            changes.append(Put(Kind.REVOCATION, certificate.fingerprint, revocation))
+            revocation = key_import.revocation(openpgp.Signing(secret, certificate))
+            if revocation is not None:
+                changes.append(Put(Kind.REVOCATION, certificate.fingerprint, revocation))
         self._records.write(*changes)
         for secret, certificate in keys:
             self._secrets.keep(secret)
@@ -92,14 +91,19 @@ class Keystore(KeyUse):
 
     # Ways out
 
-    def export_secret(self, name: str, protection: Protection) -> bytes:
+    def check_core(self) -> None:
+        """Raise `NotAllowed` unless the core UI asks; to be called before a password is judged for what needs both."""
+        self._gate.check_core()
+
+    def export_secret(self, name: str, under: Protection) -> bytes:
         """Return an own key, armored, under a password; who calls this has asked for the vault's own password.
 
         Raises `NoSuchKey`, `InvalidName`, `KeyLocked`, `NotOpenPGP` for an unfit protection, and as the gate.
         """
         self._gate.check_core()
+        protection.check_given(under)
         secret, certificate = self._own(name)
-        binary = openpgp.joined(secret, certificate).protected(protection)
+        binary = openpgp.joined(secret, certificate).protected(under)
         self._admit(certificate.fingerprint, EXPORT, _sentence("export the secret key", certificate))
         return openpgp.armored_secret(binary)
 
@@ -120,14 +124,17 @@ class Keystore(KeyUse):
         """Take a key's own password, stretched for each of `key_locks`; raises `WrongPassword`, `NoSuchKey`."""
         self._secrets.unlock(self._named(name, own=True).fingerprint, keys)
 
-    def set_key_password(self, name: str, protection: Protection | None) -> KeyInfo:
+    def set_key_password(self, name: str, own: Protection | None) -> KeyInfo:
         """Give a key a password of its own, beside the vault's, or take it away; raises as `export_secret`."""
         self._gate.check_core()
+        if own is not None:
+            protection.check_given(own)
         secret, certificate = self._own(name)
-        record = self._secrets.put(secret, protection)
+        record = self._secrets.put(secret, own)
         self._admit(certificate.fingerprint, EDIT, _sentence("change the password of", certificate))
         self._records.write(record)
-        self._secrets.keep(secret, own_password=protection is not None)
+        self._secrets.keep(secret, own_password=own is not None)
+        self._gate.changed(SUBJECT_OF_KEYS + certificate.fingerprint)
         return self._info(certificate)
 
     # Changes
@@ -138,7 +145,10 @@ class Keystore(KeyUse):
         return self._edit(name, f"add {user_id} to", lambda key: key_editing.with_user_id(key, user_id))
 
     def revoke_user_id(self, name: str, user_id: str) -> KeyInfo:
-        """Revoke a user id, but the last; raises as `add_user_id`."""
+        """Revoke a user id, but the last; raises as `add_user_id`, and `InvalidName` if the key has none such."""
+        if user_id not in self._named(name, own=True).user_ids:
+            msg = "The key has no such user id."
+            raise InvalidName(msg)
         return self._edit(name, f"revoke {user_id} of", lambda key: key_editing.without_user_id(key, user_id))
 
     def set_expiry(self, name: str, expires: int | None) -> KeyInfo:
@@ -175,6 +185,6 @@ class Keystore(KeyUse):
 
 
 def _sentence(what: str, certificate: Certificate) -> Content:
-    """Return what is to be approved where there is no document."""
+    """Return what is to be approved where there is no document: one line, whatever the user ids in it."""
     user_id = certificate.user_ids[0] if certificate.user_ids else ""
-    return Content.of(f"{what} {certificate.fingerprint} {user_id}".encode())
+    return Content.of(printable(f"{what} {certificate.fingerprint} {user_id}").encode())

@@ -2,8 +2,9 @@
 
 May import: our actors' secret memory, our enclave's attempts, database, header, keychain_client, passwords and
 recovery, our messages. Invariants: a password that is judged is counted first; nothing relies on a root before it was
-read back from the keychain; a change is one write of the header, so at any moment the old layers open the vault or the
-new ones do: the new root is kept before that write, and the old one is forgotten after it.
+read back from the keychain; where there is a root, nobody without it can judge a password, so it is fetched before
+that; a change is one write of the header, so at any moment the old layers open the vault or the new ones do: the new
+root is kept before that write, and the old one is forgotten after it.
 
 A root that is left over when the process dies in between opens nothing. The next one of that number takes its place,
 and the next removal takes along all that are older.
@@ -28,6 +29,7 @@ from trollbridge.enclave.header import (
     has_keychain,
     has_password,
     lay,
+    stored_key,
     unwrap,
 )
 from trollbridge.messages import password
@@ -147,51 +149,52 @@ class Layers:
         """Return the header as it is stored; raises `VaultCorrupt`."""
         return decode_header(self._database.header())
 
-    def challenge(self, *, expect: bool) -> Challenge:
+    def challenge(self) -> Challenge:
         """Return a challenge for the vault's password; raises `WrongMode` without one, `TooManyAttempts`.
 
-        `expect`: the answer is likely to need the root, so the keychain is told.
+        Its answer needs the root, if there is one, so the keychain is told.
         """
         header = self.header()
         if not has_password(header.mode):
             raise WrongMode(_TAKES_NO_PASSWORD)
         self.attempts.check()
-        if expect and has_keychain(header.mode):
+        if has_keychain(header.mode):
             self._keeper.expect()
         return self._challenges.issue(header.vault, header.salt, header.parameters, header.mode)
 
-    def judge(self, header: Header, proof: Proof | None) -> Answer | None:
-        """Return what a right proof shows, None for a vault without a password, whatever the proof.
+    def take(self, proof: Proof | None) -> Taken:
+        """Gather every layer and open the vault key with them; for a vault without a password, whatever the proof.
 
         Raises `WrongPassword`, counted if it is for an open challenge; `TooManyAttempts`; `StorageFailed` if the
-        attempt cannot be counted.
-        """
-        if not has_password(header.mode):
-            return None
-        if proof is None:
-            raise WrongPassword(_FRESH)
-        self.attempts.check()
-        challenge = self._challenges.take(proof.nonce, header.salt, header.mode)
-        self.attempts.begin()
-        answer = passwords.judged(header.stored_key, challenge, proof)
-        self.attempts.settle()
-        return answer
-
-    def take(self, proof: Proof | None) -> Taken:
-        """Gather every layer and open the vault key with them.
-
-        Raises as `judge` does, `KeychainFailed`, `RootMissing`, and `VaultCorrupt` for a header that was altered.
+        attempt cannot be counted; and, counting nothing and judging nothing, `KeychainFailed`, `RootMissing`, and
+        `VaultCorrupt` for a header that was altered.
         """
         header = self.header()
-        answer = self.judge(header, proof)
+        asked = self._asked(header, proof)
         root = self._root(header)
         try:
+            answer = None if asked is None else self._judged(stored_key(header, root), *asked)
             unwrapped = unwrap(header, None if answer is None else answer.client_key, root)
         except BaseException:
             if root is not None:
                 root.drop()
             raise
         return Taken(header, answer, root, unwrapped)
+
+    def _asked(self, header: Header, proof: Proof | None) -> tuple[Challenge, Proof] | None:
+        """Return the proof and the challenge that it answers, which is used up; None for a vault without a password."""
+        if not has_password(header.mode):
+            return None
+        if proof is None:
+            raise WrongPassword(_FRESH)
+        self.attempts.check()
+        return self._challenges.take(proof.nonce, header.salt, header.mode), proof
+
+    def _judged(self, stored: bytes, challenge: Challenge, proof: Proof) -> Answer:
+        self.attempts.begin()
+        answer = passwords.judged(stored, challenge, proof)
+        self.attempts.settle()
+        return answer
 
     def _root(self, header: Header) -> Secret | None:
         if not has_keychain(header.mode):

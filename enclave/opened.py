@@ -36,7 +36,7 @@ class Opened(NamedTuple):
         records = Records(database, key)
         gate = Gate(records, caller)
         keys = Keystore(records, gate)
-        return cls(records, gate, keys, Secrets(records, gate), Jobs(records, keys, caller))
+        return cls(records, gate, keys, Secrets(records, gate), Jobs(records, keys, gate, caller))
 
     def drop(self) -> None:
         """Forget every key, and end every job."""

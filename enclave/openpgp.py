@@ -1,7 +1,7 @@
 """OpenPGP (RFC 9580) through pysequoia, made strict. Whole messages, in memory.
 
-May import: `pysequoia`, our enclave's certificate, packets and what these are made of, our messages; the modules that a
-test names are all that import pysequoia. Invariants, each the answer to something that pysequoia lets pass:
+May import: `pysequoia`, our enclave's certificate, packets, trial and what these are made of, our messages; the modules
+that a test names are all that import pysequoia. Invariants, each the answer to something that pysequoia lets pass:
 
 - it encrypts to expired and revoked certificates, and to expired subkeys: here each recipient must have a living key,
   by Sequoia's own policy;
@@ -32,6 +32,7 @@ from trollbridge.enclave.certificate import Certificate, SecretKey, strict
 from trollbridge.enclave.compat import without_seipd2
 from trollbridge.enclave.nested import signed_inside
 from trollbridge.enclave.recipients import named
+from trollbridge.enclave.trial import opens
 from trollbridge.messages.errors import BadSignature, CannotDecrypt, InvalidArguments, KeyUnusable, NotOpenPGP
 from trollbridge.messages.vault import CLEAR, COMPAT, DEFAULT, DETACHED, INLINE, POST_QUANTUM, PROFILES, V6
 
@@ -43,6 +44,12 @@ Find: TypeAlias = "Callable[[str], Iterable[Certificate]]"
 
 Admit: TypeAlias = "Callable[[], object]"
 """Called right before a secret key is used, after all that could refuse the use; it may raise."""
+
+Key: TypeAlias = "tuple[str, SecretKey, Callable[[], bool] | None]"
+"""What a message is tried with: a key, by its fingerprint, and what is asked once it is known that the key opens it.
+
+On a no nothing of the message is looked at. Without it the use is admitted already.
+"""
 
 MAX_SIGNATURES: Final = 16
 """Detached signatures in one file: each is computed over all of the data."""
@@ -296,7 +303,7 @@ class Opener:
         """Make the key that nothing is encrypted to."""
         self._nobody: Final = pysequoia.Tsk.generate("nobody").decryptor()
 
-    def decrypt(self, message: bytes, keys: Iterable[tuple[str, SecretKey]], find: Find) -> tuple[str, Report]:
+    def decrypt(self, message: bytes, keys: Iterable[Key], find: Find) -> tuple[str, Report]:
         """Return the fingerprint of the key that opened the message, and what it says.
 
         Raises `CannotDecrypt`, one and the same for a message to somebody else, a damaged one and one without
@@ -306,8 +313,13 @@ class Opener:
         message = outline.binary(message)
         handles = recipients(message)
         self._check_encrypted(message)
-        for fingerprint, key in keys:
+        for fingerprint, key, admit in keys:
             for decryptor in key.decryptors(handles):
+                if admit is not None:
+                    if not opens(message, decryptor):
+                        continue
+                    if not admit():
+                        break
                 report = _opened(message, key, decryptor, find)
                 if report is not None:
                     return fingerprint, report

@@ -26,9 +26,17 @@ Body: TypeAlias = "list[memoryview]"
 MAX_CONTENT: Final = 96 << 20
 """Octets that may come out of what is compressed: as much as one call to the vault may bring."""
 CLEAR_SIGNED: Final = b"SIGNED MESSAGE"
-_BEGIN: Final = re.compile(
-    rb"^-----BEGIN PGP ([A-Z ]{1,40})-----[ \t]*\r?\n(?:[^\r\n]+:[^\n]*\n)*[ \t]*\r?\n", re.MULTILINE
-)
+MOST_HEADERS: Final = 1 << 16
+"""Octets that the headers of one block of armor may have: sq writes a line for each user id."""
+MIN_PART: Final = 512
+"""Octets that the first part of a body has at least (section 4.2.1.4), and here every part on the average."""
+MIN_PACKET: Final = 32
+"""Octets that packets have at least on the average: what is kept of each one takes some 300."""
+_FEW: Final = 64
+"""Parts and packets that may be smaller."""
+_IN_PARTS: Final = {8, 9, 11, 18, 20}
+"""What may come in parts: data, of whatever kind."""
+_BEGIN: Final = re.compile(rb"^-----BEGIN PGP ([A-Z ]{1,40})-----[ \t]*\r?\n", re.MULTILINE)
 _FRAME: Final = re.compile(rb"^-----BEGIN PGP ([A-Z ]{1,40})-----", re.MULTILINE)
 _CHECKSUM: Final = re.compile(rb"\n=[A-Za-z0-9+/]{4}[ \t\r]*\n?$")
 _COMPRESSED: Final = 8
@@ -56,42 +64,71 @@ def binary(data: bytes) -> bytes:
 def _blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the kind of each block and what is in it; text around them counts for nothing."""
     at = 0
-    while begin := _BEGIN.search(data, at):
-        at = data.find(b"\n-----END PGP " + begin[1] + b"-----", begin.end() - 1)
+    while begun := block(data, at):
+        kind, start = begun
+        at = data.find(b"\n-----END PGP " + kind + b"-----", start - 1)
         if at < 0:
             raise NotOpenPGP
         end = at + 1
-        checksum = _CHECKSUM.search(data, max(begin.end() - 1, end - _LINE), end)
+        checksum = _CHECKSUM.search(data, max(start - 1, end - _LINE), end)
         try:
-            yield begin[1], binascii.a2b_base64(memoryview(data)[begin.end() : checksum.start() if checksum else end])
+            yield kind, binascii.a2b_base64(memoryview(data)[start : checksum.start() if checksum else end])
         except binascii.Error:
             raise NotOpenPGP from None
 
 
+def block(data: bytes, at: int = 0) -> tuple[bytes, int] | None:
+    """Return the kind of the next block of armor, and where its text starts, behind its headers; None if none begins.
+
+    Looks at each octet once, and on no line again: a search with a way back would take longer than anybody waits.
+    Raises `NotOpenPGP` for more headers than are read.
+    """
+    while begun := _BEGIN.search(data, at):
+        at = begun.end()
+        while (end := data.find(b"\n", at, begun.end() + MOST_HEADERS)) >= 0:
+            line = data[at:end].rstrip(b" \t\r")
+            if not line:
+                return begun[1], end + 1
+            if b":" not in line[1:]:  # no header, so that was no block; it may be the beginning of one
+                break
+            at = end + 1
+        else:
+            if len(data) > begun.end() + MOST_HEADERS:
+                raise NotOpenPGP
+            return None
+    return None
+
+
 def top(data: bytes | bytearray) -> Iterator[tuple[int, Body]]:
-    """Yield (tag, parts of the body) of each packet; raises `NotOpenPGP` where none begins."""
-    view, at = memoryview(data), 0
+    """Yield (tag, parts of the body) of each packet.
+
+    Raises `NotOpenPGP` where none begins, and for more small packets, or parts, than anybody has use for.
+    """
+    view, at, count = memoryview(data), 0, 0
     while at < len(view):
         first = view[at]
         if first < 0x80:  # noqa: PLR2004  # every header has this bit
             raise NotOpenPGP
-        tag, body = (first & 0x3F, _Lengths(view, at + 1)) if first & 0x40 else ((first >> 2) & 15, None)
-        if body is None:
-            kind, start = first & 3, at + 1 + (1 << (first & 3))
+        if first & 0x40:
+            tag, body = first & 0x3F, _Lengths(view, at + 1, in_parts=first & 0x3F in _IN_PARTS)
+            parts, at = body.parts, body.end
+        else:
+            tag, kind, start = (first >> 2) & 15, first & 3, at + 1 + (1 << (first & 3))
             size = len(view) if kind == 3 else int.from_bytes(view[at + 1 : start], "big")  # noqa: PLR2004  # no length
             start = at + 1 if kind == 3 else start  # noqa: PLR2004
-            yield tag, [view[start : start + size]]
-            at = start + size
-        else:
-            yield tag, body.parts
-            at = body.end
+            parts, at = [view[start : start + size]], start + size
+        count += 1
+        if count > _FEW + at // MIN_PACKET:
+            raise NotOpenPGP
+        yield tag, parts
 
 
 class _Lengths:
     """The body of a packet in the current format: one part, or several whose lengths are powers of two."""
 
-    def __init__(self, view: memoryview, at: int) -> None:
+    def __init__(self, view: memoryview, at: int, *, in_parts: bool) -> None:
         self.parts: Final[Body] = []
+        begin = at
         while True:
             if at >= len(view):
                 raise NotOpenPGP
@@ -105,8 +142,12 @@ class _Lengths:
                 size, at = ((first - 192) << 8) + int.from_bytes(view[at + 1 : at + 2], "big") + 192, at + 2
             else:
                 size, at = int.from_bytes(view[at + 1 : at + 5], "big"), at + 5
+            if more and (not in_parts or (size < MIN_PART and not self.parts)):
+                raise NotOpenPGP
             self.parts.append(view[at : at + size])
             at += size
+            if len(self.parts) > _FEW + (at - begin) // MIN_PART:
+                raise NotOpenPGP
             if not more or at >= len(view):
                 self.end = at
                 return

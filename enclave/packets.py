@@ -105,6 +105,25 @@ def _material_size(algorithm: int, material: bytes) -> int:
     return at + 1 + material[at] if algorithm == _ECDH else at
 
 
+def material(packet: Packet) -> bytes:
+    """Return a key packet's public numbers, behind its version, time and algorithm; raises as `public_size`."""
+    return packet.body[10 if packet.body[0] == _VERSION_6 else 6 : public_size(packet)]
+
+
+def number(octets: bytes | bytearray | memoryview) -> tuple[memoryview, memoryview]:
+    """Return the value of a multiprecision integer (RFC 9580, section 3.2), and what follows it."""
+    view = memoryview(octets)
+    end = 2 + (int.from_bytes(view[:2], "big") + 7) // 8
+    return view[2:end], view[end:]
+
+
+def numbers(octets: bytes | bytearray | memoryview) -> Iterator[int]:
+    """Yield multiprecision integers, to the end of the octets."""
+    while octets:
+        value, octets = number(octets)
+        yield int.from_bytes(value, "big")
+
+
 def covered(public: bytes) -> bytes:
     """Return how a key's public part goes into fingerprints and signatures (RFC 9580, sections 5.2.4 and 5.5.4)."""
     return (

@@ -64,6 +64,16 @@ def vault_protection(password: str) -> Protection:
     return Protection(s2k, s2k_.stretch(password, s2k))
 
 
+def check_given(protection: Protection) -> None:
+    """Raise `NotOpenPGP` unless a caller's protection is stretched as `s2k.new_protection` does, at the least."""
+    s2k = protection.s2k
+    if (s2k.method, s2k.hash, s2k.count) != (s2k_.ITERATED, s2k_.SHA256, s2k_.MOST_OCTETS):
+        msg = (
+            "A password for an OpenPGP key is to be stretched by SHA-256, iterated as often as can be said and salted."
+        )
+        raise NotOpenPGP(msg)
+
+
 def _specifier(s2k: S2K) -> bytes:
     """Return the octets of a specifier that can be written here: salted, or iterated and salted."""
     head = bytes([s2k.method, s2k.hash]) + s2k.salt

@@ -14,7 +14,7 @@ from typing import Final
 from trollbridge.enclave import outline
 from trollbridge.messages.errors import NotOpenPGP
 
-_ARMOR: Final = re.compile(rb"^-----BEGIN PGP MESSAGE-----[ \t\r]*\n(?:[^\r\n]+\r?\n)*[ \t]*\r?\n", re.MULTILINE)
+_MESSAGE: Final = b"MESSAGE"
 _LINE: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}[ \t]*\r?\n")
 _BINARY: Final = 0x80
 _TO_A_KEY, _WITH_A_PASSWORD, _MARKER, _PADDING = 1, 3, 10, 21
@@ -48,11 +48,11 @@ def binary(data: bytes) -> bytes:
     """Return the octets of a message's beginning, out of its armor if it has one; raises `NotOpenPGP`."""
     if not data or data[0] & _BINARY:
         return data
-    start = _ARMOR.search(data)
-    if start is None:
+    begun = outline.block(data)
+    if begun is None or begun[0] != _MESSAGE:
         raise NotOpenPGP
     lines: list[bytes] = []
-    at = start.end()
+    at = begun[1]
     while line := _LINE.match(data, at):
         lines.append(line[0].strip())
         at = line.end()

@@ -29,6 +29,11 @@ from trollbridge.enclave.glimpse import glimpse
 from trollbridge.enclave.protection import vault_protection
 from trollbridge.enclave.scribe_words import (
     FROM_SCRIBE,
+    LARGEST_SAID,
+    MOST_ASKS,
+    MOST_HANDLES,
+    MOST_SIGNERS,
+    UNNAMED,
     Ask,
     Check,
     Decrypt,
@@ -87,6 +92,7 @@ class _Signers:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
+        self._asks = 0
         self._told: dict[str, dict[str, pysequoia.Cert]] = {}
         self.known: dict[str, dict[str, pysequoia.Cert]] | None = None
         """The certificates that the vault has for each handle that pysequoia asked for; None until it has asked."""
@@ -103,16 +109,23 @@ class _Signers:
     def look_up(self, handles: Iterable[str]) -> dict[str, dict[str, pysequoia.Cert]]:
         """Return the certificates for each handle; ask the vault for those that it was not asked for before."""
         wanted = tuple(dict.fromkeys(handles))
-        asked = tuple(each for each in wanted if each not in self._told)
-        if asked:
-            _say(self._end, Ask(asked))
-            answer = receive(self._end)
-            if not isinstance(answer, Witnesses) or len(answer.certificates) != len(asked):
-                raise Malformed
-            for handle, found in zip(asked, answer.certificates, strict=True):
-                parsed = [Certificate.stored(each) for each in found]
-                self._told[handle] = {each.fingerprint: each.witness() for each in parsed}
+        asked = [each for each in wanted if each not in self._told]
+        for at in range(0, len(asked), MOST_HANDLES):
+            self._ask(tuple(asked[at : at + MOST_HANDLES]))
         return {each: self._told[each] for each in wanted}
+
+    def _ask(self, handles: tuple[str, ...]) -> None:
+        self._asks += 1
+        if self._asks > MOST_ASKS:
+            msg = f"The message names more signers than are looked up: {MOST_SIGNERS}."
+            raise InvalidArguments(msg)
+        _say(self._end, Ask(handles))
+        answer = receive(self._end)
+        if not isinstance(answer, Witnesses) or len(answer.certificates) != len(handles):
+            raise Malformed
+        for handle, found in zip(handles, answer.certificates, strict=True):
+            parsed = [Certificate.stored(each) for each in found]
+            self._told[handle] = {each.fingerprint: each.witness() for each in parsed}
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -148,7 +161,7 @@ _WITHIN: Final = (
 
 
 def _say(end: socket.socket, word: FromScribe) -> None:
-    end.sendall(framed(FROM_SCRIBE.encode(word)))
+    end.sendall(framed(FROM_SCRIBE.encode(word), LARGEST_SAID))
 
 
 def prepare() -> None:
@@ -250,7 +263,7 @@ def _check(task: Check, place: _Place, signers: _Signers) -> Done:
     if len(found) > 1:
         msg = "The file holds several signatures; a document that passes in pieces is checked against one at a time."
         raise InvalidArguments(msg)
-    issuer = next((each for each in (signature.issuer_fingerprint, signature.issuer_key_id) if each), "unnamed")
+    issuer = next((each for each in (signature.issuer_fingerprint, signature.issuer_key_id) if each), UNNAMED).lower()
     if not any(signers.look_up([issuer]).values()):
         return _signed(Done((), (issuer,), 0, again=False))
     with strict(BadSignature, _invalid(1, 1)):

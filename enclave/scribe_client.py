@@ -1,13 +1,14 @@
-"""The vault's end of one scribe: two pipes and a stream, pumped together and never waited for longer than is said.
+"""The vault's end of one scribe: two pipes and a stream, pumped together and never for longer than is said.
 
-May import: our enclave's scribe_words, our messages. Invariants: everything that is held here is bounded by who feeds
-it; a scribe that says what it may not is let go of, and so is one that has nothing more to say.
+May import: our enclave's scribe_words, our messages. Invariants, of a scribe that was taken over too: one call takes a
+bounded time, whatever the scribe does meanwhile; what is held here is bounded by who feeds it, by one word of the
+scribe's and by one answer to it; a scribe that says what it may not is let go of, and so is one that has nothing more
+to say.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import time
@@ -23,16 +24,21 @@ if TYPE_CHECKING:
 
     from trollbridge.enclave.scribe_words import FromScribe, ToScribe
 
-PIPE: Final = 1 << 20
-"""Bytes that a pipe holds, where the kernel lets it be so large."""
-_READ: Final = 1 << 18
+WORK: Final = 1.0
+"""Seconds that one call may take at most, beside those that it may wait."""
+_READ: Final = 1 << 20
+"""Bytes that are read at once: what a pipe holds (`errands`)."""
+_SAID: Final = 1 << 16
 _CLOSED: Final = -1
 
 
 class Scribe:
     """One scribe at work. `close` ends it, whatever it is doing."""
 
-    __slots__ = ("_answer", "_end", "_ended", "_held", "_input", "_output", "_pending", "_unsent", "outcome", "waiting")
+    __slots__ = (
+        "_answer", "_end", "_ended", "_held", "_input", "_output", "_pending", "_unsent", "outcome", "silent",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(
         self, start: Callable[[int, int], socket.socket], answer: Callable[[FromScribe], ToScribe | None]
@@ -45,11 +51,11 @@ class Scribe:
         self._output, target = os.pipe()
         for each in (self._input, self._output):
             os.set_blocking(each, False)  # its one form
-            with contextlib.suppress(OSError):  # it only costs time
-                fcntl.fcntl(each, fcntl.F_SETPIPE_SZ, PIPE)
         self._pending: deque[memoryview] = deque()
         self.waiting = 0
         """Bytes that were fed and not taken yet."""
+        self.silent = 0.0
+        """Seconds that were waited for it since it last did anything."""
         self._ended = False
         self._unsent = bytearray()
         self._held = bytearray()
@@ -87,19 +93,21 @@ class Scribe:
         """Move what can be moved, and return what has come out, at most `room` bytes.
 
         Waits at most `seconds`, and only while more than `enough` bytes wait to be taken; with `enough` below zero,
-        while there is room and it has not finished.
+        while there is room and it has not finished. It takes `WORK` seconds more at most: what is left is for the next.
         """
         made: list[bytes] = []
         until = time.monotonic() + seconds
-        while room > 0 and not self.finished:
+        while room > 0 and not self.finished and (now := time.monotonic()) < until + WORK:
             patient = enough < 0 or self.waiting > enough
-            left = max(0.0, until - time.monotonic()) if patient else 0.0
+            left = max(0.0, until - now) if patient else 0.0
             moved, piece = self._step(left, min(room, _READ))
-            made.append(piece)
-            room -= len(piece)
+            self.silent = 0.0 if moved else self.silent + left
+            if piece:
+                made.append(piece)
+                room -= len(piece)
             if not moved and not left:
                 break
-        return b"".join(made)
+        return made[0] if len(made) == 1 else b"".join(made)
 
     def _step(self, seconds: float, room: int) -> tuple[bool, bytes]:
         """Wait for what can be moved, and move it; return whether there was anything, and what has come out."""
@@ -157,7 +165,7 @@ class Scribe:
             with contextlib.suppress(OSError):  # what it said before it went away is taken all the same
                 del self._unsent[: end.send(self._unsent)]
         try:
-            piece = end.recv(_READ)
+            piece = end.recv(_SAID)
         except BlockingIOError:
             return
         except OSError:
@@ -175,6 +183,8 @@ class Scribe:
         if isinstance(word, Done | Failed):
             self.outcome = word
             return
+        if self._unsent:  # it does not take what it asked for
+            raise Malformed
         answer = self._answer(word)
         if answer is not None:
             self.say(answer)

@@ -5,7 +5,8 @@ May import: our messages. Invariants: a frame is read whole or not at all; each 
     frame := length (4, big-endian) | canonical MessagePack of one word
 
 They travel over an unnamed pair of stream sockets whose ends the two processes alone hold; the document goes by two
-pipes beside it, and never through here.
+pipes beside it, and never through here. What a scribe says is bounded, for it may have been taken over: by
+`LARGEST_SAID`, `MOST_HANDLES` and `MOST_ASKS`; `Seen`, `Sighted` and the outcome come once.
 
     encrypt, sign, check   vault: the task                                   scribe: [Ask …] then Done or Failed
     read                   vault: Read, with the beginning of the message    scribe: [Ask …] then Done or Failed
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     import socket
 
 LARGEST: Final = 64 << 20
-"""Bytes of one word at most: certificates of many recipients."""
+"""Bytes of one word to a scribe at most: certificates of many recipients."""
+LARGEST_SAID: Final = 256 * 1024
+"""Bytes of one word of a scribe's at most: the fingerprints of many signers."""
+MOST_HANDLES: Final = 64
+"""Handles in one `Ask`, each once."""
+MOST_ASKS: Final = 64
+"""How often a scribe may ask, and only when it has its last answer."""
+MOST_SIGNERS: Final = MOST_HANDLES * MOST_ASKS
+"""Signers and recipients of one message that are told of."""
+UNNAMED: Final = "unnamed"
+"""In the place of a handle: whose signature it is, it does not say."""
 BEGINNING: Final = 256 * 1024
 """Bytes of a message's beginning, in which its recipients must be named."""
 _SIZE: Final = 4
@@ -140,20 +151,20 @@ TO_SCRIBE: Final[Codec[ToScribe]] = Codec(ToScribe)
 FROM_SCRIBE: Final[Codec[FromScribe]] = Codec(FromScribe)
 
 
-def framed(word: bytes) -> bytes:
+def framed(word: bytes, largest: int = LARGEST) -> bytes:
     """Return an encoded word as a frame; raises `Malformed` for one that is too long."""
-    if len(word) > LARGEST:
+    if len(word) > largest:
         raise Malformed
     return len(word).to_bytes(_SIZE, "big") + word
 
 
 def unframed(held: bytearray) -> bytes | None:
-    """Take the first whole frame off what has arrived and return the word in it; None if there is none yet.
+    """Take the first whole frame off what a scribe has said and return the word in it; None if there is none yet.
 
     Raises `Malformed` for one that is too long.
     """
     size = int.from_bytes(held[:_SIZE], "big")
-    if size > LARGEST:
+    if size > LARGEST_SAID:
         raise Malformed
     if len(held) < _SIZE + size or len(held) < _SIZE:
         return None

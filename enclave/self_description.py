@@ -1,7 +1,7 @@
 """What a key says of itself: its subkeys, their uses, how long. Part of `openpgp`.
 
-May import: `pysequoia`, our enclave's packets, our messages. Invariant: what is read here is shown, or changed for the
-owner; whether a key may be used is Sequoia's answer, in `certificate`.
+May import: `pysequoia`, our enclave's packets and self_signature, our messages. Invariant: what is read here is shown,
+or changed for the owner; whether a key may be used is Sequoia's answer, in `certificate`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pysequoia.packet import SignatureType, Tag
 
+from trollbridge.enclave import packets
 from trollbridge.enclave.packets import PUBLIC, REVOCATIONS
+from trollbridge.enclave.self_signature import Issuer, signs_by_hand, user_id_covered
 from trollbridge.messages.vault import SubkeyInfo
 
 if TYPE_CHECKING:
@@ -44,12 +46,28 @@ def seconds(packet: Packet) -> int:
 
 
 def components(found: Sequence[Packet]) -> Iterator[Component]:
-    """Yield the parts of a certificate with their own signatures."""
+    """Yield the parts of a certificate with their own signatures.
+
+    Sequoia keeps what only claims to be one, behind the last part. Where the primary key is of a kind that signs by
+    hand it is left out here; of other keys it is shown.
+    """
     primary = found[0]
+    issuer = Issuer(primary) if signs_by_hand(primary) else None
     starts = [at for at, packet in enumerate(found) if packet.tag != Tag.Signature]
     for start, end in zip(starts, [*starts[1:], len(found)], strict=True):
-        own = (each for each in found[start + 1 : end] if _by(each, primary))
-        yield Component(found[start], tuple(sorted(own, key=seconds, reverse=True)))
+        part = found[start]
+        own = [each for each in found[start + 1 : end] if _by(each, primary)]
+        if issuer is not None:
+            covered = _covered(part)
+            own = [each for each in own if issuer.made(each, covered)]
+        yield Component(part, tuple(sorted(own, key=seconds, reverse=True)))
+
+
+def _covered(part: Packet) -> bytes:
+    """Return what a self-signature on this part covers behind the primary key."""
+    if part.tag == Tag.UserID:
+        return user_id_covered(part.body)
+    return packets.covered(part.body) if part.tag == Tag.PublicSubkey else b""
 
 
 def _by(signature: Packet, primary: Packet) -> bool:

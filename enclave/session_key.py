@@ -1,8 +1,8 @@
 """The key of one message, out of what is encrypted to one of our keys (RFC 9580, section 5.1). `nested` uses it.
 
-May import: `cryptography`, `pysequoia`, our enclave's packets, our labels. Invariants: a function of the packet, the
-key and its secret in clear, which stays in the caller's buffer where the key's form allows; whatever does not fit, in
-whichever way, is None.
+May import: `cryptography`, `pysequoia`, our enclave's packets, protection and self_signature, our labels. Invariants: a
+function of the packet, the key and its secret in clear, which stays in the caller's buffer where the key's form allows;
+whatever does not fit, in whichever way, is None.
 
     packet, version 3    3 || key id, 8 octets || algorithm || what follows
     RSA                  number                                             PKCS#1 v1.5 (cipher || key || sum)
@@ -19,18 +19,17 @@ import hmac
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from trollbridge.enclave import packets, protection
+from trollbridge.enclave.self_signature import rsa_key
 from trollbridge.messages import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pysequoia.packet import Packet
 
 VERSION: Final = 3
@@ -80,7 +79,7 @@ def session_key(recipient: bytes, key: Packet, secret: bytearray, cipher: int = 
     if recipient[at : at + 1] != bytes([algorithm]):
         return None
     sent = recipient[at + 1 :]
-    public = key.body[10 if key.body[0] == _VERSION_6 else 6 : packets.public_size(key)]
+    public = packets.material(key)
     try:
         if algorithm in _RSA:
             return _by_rsa(sent, public, secret, named)
@@ -89,19 +88,6 @@ def session_key(recipient: bytes, key: Packet, secret: bytearray, cipher: int = 
         return _by_x25519(sent, public, secret, named) if algorithm == _X25519 else None
     except (ValueError, LookupError, InvalidUnwrap, UnsupportedAlgorithm):
         return None
-
-
-def _number(octets: bytes | bytearray | memoryview) -> tuple[memoryview, memoryview]:
-    """Return the value of a multiprecision integer (RFC 9580, section 3.2), and what follows it."""
-    view = memoryview(octets)
-    end = 2 + (int.from_bytes(view[:2], "big") + 7) // 8
-    return view[2:end], view[end:]
-
-
-def _numbers(octets: bytes | bytearray | memoryview) -> Iterator[int]:
-    while octets:
-        value, octets = _number(octets)
-        yield int.from_bytes(value, "big")
 
 
 def _checked(octets: bytes, room: range) -> SessionKey | None:
@@ -114,27 +100,22 @@ def _checked(octets: bytes, room: range) -> SessionKey | None:
 
 
 def _by_rsa(sent: bytes, public: bytes, secret: bytearray, named: bytes) -> SessionKey | None:
-    n, e = _numbers(public)
-    d, p, q, _ = _numbers(secret)
-    crt = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
-    numbers = rsa.RSAPrivateNumbers(p, q, d, *crt, rsa.RSAPublicNumbers(e, n))
-    # They were found to fit when the key became ours; to test them for primes at each message takes 0.1 to 0.4 s.
-    private = numbers.private_key(unsafe_skip_rsa_key_validation=True)
-    value, rest = _number(sent)
+    private = rsa_key(public, secret, checked=False)  # it was found to fit when the key became ours
+    value, rest = packets.number(sent)
     if rest:
         return None
-    octets = private.decrypt(bytes(value).rjust((n.bit_length() + 7) // 8, b"\0"), padding.PKCS1v15())
+    octets = private.decrypt(bytes(value).rjust((private.key_size + 7) // 8, b"\0"), padding.PKCS1v15())
     return _checked(named + octets, range(1))
 
 
 def _by_ecdh(sent: bytes, public: bytes, secret: bytearray, fingerprint: bytes, named: bytes) -> SessionKey | None:
     """As RFC 9580, section 11.5."""
-    point, follows = _number(sent)
+    point, follows = packets.number(sent)
     wrapped = bytes(follows[1:])
     if follows[0] != len(wrapped):
         return None
     curve = public[1 : 1 + public[0]]
-    _, kdf = _number(public[1 + len(curve) :])
+    _, kdf = packets.number(public[1 + len(curve) :])
     _, _, hash_number, cipher = kdf
     shared = _agreed(curve, bytes(point), secret)
     said = b"".join([bytes([len(curve)]), curve, bytes([_ECDH]), kdf, _SENDER, fingerprint])
@@ -145,7 +126,7 @@ def _by_ecdh(sent: bytes, public: bytes, secret: bytearray, fingerprint: bytes, 
 def _agreed(curve: bytes, point: bytes, secret: bytearray) -> bytes:
     if curve != _CURVE25519:
         nist = _NIST[curve]
-        (scalar,) = _numbers(secret)
+        (scalar,) = packets.numbers(secret)
         theirs = ec.EllipticCurvePublicKey.from_encoded_point(nist, point)
         return ec.derive_private_key(scalar, nist).exchange(ec.ECDH(), theirs)
     if point[:1] != bytes([_NATIVE]):

@@ -26,6 +26,9 @@ from trollbridge.messages.vault import TWO_LAYERS
 if TYPE_CHECKING:
     import socket
 
+AT_START: Final = "at-start"
+AT_CALL: Final = "at-call"
+"""When the file is claimed."""
 _LONGEST_IDLE: Final = 30 * 86_400
 _CHANGES_MODE: Final = frozenset({"create", "change_mode"})
 _ONE_LAYER: Final = "trollbridge vault change-mode adds the other one"
@@ -48,9 +51,17 @@ class Vault(AccessHandlers, KeyHandlers, SecretHandlers, DocumentHandlers, Encla
     sandbox = Sandbox(write=("{path.parent}/",))
     errands = frozenset({ErrandKind.KEYCHAIN, ErrandKind.SCRIBE})
 
-    def __init__(self, path: str, idle: str = str(IDLE)) -> None:
-        """Take the absolute path of the vault's file, and the seconds without use after which it locks itself."""
+    def __init__(self, path: str, idle: str = str(IDLE), claim: str = AT_START) -> None:
+        """Take the absolute path of the vault's file, and the seconds without use after which it locks itself.
+
+        `claim`: when the file is taken for this process: at its start, or at the first call, so that a command which
+        waits for its input keeps no other one waiting.
+        """
         super().__init__()
+        if claim not in {AT_START, AT_CALL}:
+            msg = f"the setting claim={claim!r} is {AT_START} or {AT_CALL}"
+            raise DeclarationError(msg)
+        self._claims = claim == AT_START
         self._access = Access(path, caller=self._asking, keychain=Keychain(self._keychain), idle=_seconds(idle))
 
     def _keychain(self) -> socket.socket:
@@ -62,11 +73,13 @@ class Vault(AccessHandlers, KeyHandlers, SecretHandlers, DocumentHandlers, Encla
 
     def on_start(self) -> None:
         """Claim the file. What stands in the way is told to whoever calls: it may be gone by then."""
-        with contextlib.suppress(DeclaredError):
-            self._access.claim()
+        if self._claims:
+            with contextlib.suppress(DeclaredError):
+                self._access.claim()
 
     def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
         """Run one handler; then see when nobody will have used the vault for too long, and in which mode it is."""
+        self._claims = True
         try:
             return super().on_receive(message)
         finally:
@@ -80,8 +93,8 @@ class Vault(AccessHandlers, KeyHandlers, SecretHandlers, DocumentHandlers, Encla
         self.wake_at(self._access.idle_deadline())
 
     def evidence(self) -> tuple[Evidence, ...]:
-        """Return by how many layers the vault is protected, as its file says; nothing while there is none."""
-        mode = self._access.mode()
+        """Return by how many layers the vault is protected, as its file says; nothing while none is claimed."""
+        mode = self._access.mode() if self._claims else ""
         if not mode:
             return ()
         state, remedy = (State.IN_FORCE, "") if mode == TWO_LAYERS else (State.WEAKER, _ONE_LAYER)

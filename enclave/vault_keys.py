@@ -76,6 +76,7 @@ class KeyHandlers(VaultPart):
     def export_secret(self, key: str, proof: Proof | None, protection: Protection) -> bytes:
         """Return an own key, armored, under a password; `proof` of the vault's own is None where it has none."""
         keys = self._keys()
+        keys.check_core()
         self._access.prove(proof)
         return keys.export_secret(key, protection)
 
@@ -83,6 +84,7 @@ class KeyHandlers(VaultPart):
     def set_key_password(self, key: str, proof: Proof | None, protection: Protection | None) -> KeyInfo:
         """Give a key a password of its own beside the vault's, or with None take it away."""
         keys = self._keys()
+        keys.check_core()
         self._access.prove(proof)
         return keys.set_key_password(key, protection)
 

@@ -143,7 +143,10 @@ class DeclaredError(CallError):
 
 
 class WrongPassword(DeclaredError):
-    """The password is wrong, or the answer belongs to another challenge."""
+    """The password is wrong.
+
+    Raised too for an answer that belongs to another challenge.
+    """
 
     code = ErrorCode.WRONG_PASSWORD
 
@@ -161,7 +164,7 @@ class VaultCorrupt(DeclaredError):
 
 
 class VaultInUse(DeclaredError):
-    """Another application has this vault open; stop it first."""
+    """Another application or command has this vault open; wait for it, or stop it."""
 
     code = ErrorCode.VAULT_IN_USE
 

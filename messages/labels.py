@@ -49,6 +49,7 @@ def digest(label: bytes, *context: bytes) -> bytes:
 
 # vault
 VAULT_WRAP: Final = b"tb1 vault wrap"
+VAULT_STORED: Final = b"tb1 vault stored"
 VAULT_RECORD: Final = b"tb1 vault record"
 VAULT_NAME: Final = b"tb1 vault name"
 VAULT_INDEX: Final = b"tb1 vault index"

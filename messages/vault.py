@@ -102,7 +102,8 @@ class VaultStatus(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     """Where the vault stands: `missing`, `locked` or `open`; its mode, empty while it is missing.
 
     `failed_attempts`: wrong passwords since the last right one. `wait`: seconds until the next attempt is taken.
-    `idle`: seconds without use after which it locks itself; 0: never.
+    `idle`: seconds without use after which it locks itself; 0: never. `vault`: its id, 16 bytes, empty while it is
+    missing; whoever opens it again compares it with what they know (`ui_adapter.unlocking`).
     """
 
     state: str
@@ -110,6 +111,7 @@ class VaultStatus(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     failed_attempts: int
     wait: float
     idle: int
+    vault: bytes
 
 
 class Finding(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -174,7 +176,8 @@ class KeyInfo(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
     `secret`: the vault holds the secret half. `user_ids` are fit to be shown: what cannot be printed is replaced; a
     revoked one is not among them. `version` 4 or 6; `algorithm` of the primary key. `trust`: `own`, `trusted` or
-    `unknown`. `own_password`: it needs `unlock_key` before it is used.
+    `unknown`; it is said of `user_ids` and of no other. `unvouched`: user ids that a trusted certificate has besides,
+    for which the owner of the vault has not vouched. `own_password`: it needs `unlock_key` before it is used.
     """
 
     fingerprint: str
@@ -188,6 +191,7 @@ class KeyInfo(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     trust: str
     subkeys: tuple[SubkeyInfo, ...]
     own_password: bool
+    unvouched: tuple[str, ...] = ()
 
 
 class Verified(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -24,20 +24,6 @@ FEED: Final = 1 << 20
 """Bytes that one feed takes at most."""
 PIECE: Final = 4 << 20
 """Bytes of one piece at most."""
-HEAD: Final = 256
-"""Bytes of a content's beginning that a person is shown before approving."""
-
-
-class Digest(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What is about to be fed, or was: its SHA-256, its bytes, and its first 256 bytes at most."""
-
-    sha256: bytes
-    size: int
-    head: bytes
-
-    def __repr__(self) -> str:
-        """Show the digest and the size, not what is written there."""
-        return f"Digest({self.sha256.hex()}, {self.size} bytes)"
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -45,7 +31,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
     `kind`: one of `JOBS`. `recipients` and `signer` name keys; `mode` as for `sign`; `armored`: ASCII instead of
     binary. `signature`: the detached one that `verify` is to check; without it the document is a signed message.
-    `content` is what will be fed, where that has to be known in advance: for a key whose every use is approved.
+    `again`: the message to decrypt is one whose report said so. Nothing here says what the document will be: the vault
+    measures what it is fed.
     """
 
     kind: str
@@ -54,7 +41,7 @@ class Job(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     mode: str
     armored: bool
     signature: bytes | None
-    content: Digest | None
+    again: bool
 
 
 class Signer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -75,15 +62,14 @@ class Signer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 class Report(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What is known of a document once all of it has passed.
 
-    `signers`, `unknown` and `recipient` as in `Decrypted`; empty where nothing was signed or decrypted. `fed` is what
-    went in, where that was said to come, or was decrypted. `again`: nobody whom the vault knows has signed, and the
-    plaintext was withheld; it comes if the very same message is decrypted once more with `fed` as the job's `content`.
+    `signers`, `unknown` and `recipient` as in `Decrypted`; empty where nothing was signed or decrypted. `again`: nobody
+    whom the vault knows has signed, and the end of the plaintext was withheld; it comes if the very same message is
+    decrypted once more, by a job that says `again`.
     """
 
     signers: tuple[Signer, ...]
     unknown: tuple[str, ...]
     recipient: str
-    fed: Digest | None
     again: bool
 
 
@@ -108,4 +94,4 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
         return f"Piece(<{len(self.data)} bytes>, {self.waiting} waiting, {self.report!r})"
 
 
-DOCUMENTS_VOCABULARY: Final[tuple[type[msgspec.Struct], ...]] = (Digest, Job, Signer, Report, Piece)
+DOCUMENTS_VOCABULARY: Final[tuple[type[msgspec.Struct], ...]] = (Job, Signer, Report, Piece)

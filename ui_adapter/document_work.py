@@ -6,13 +6,12 @@ document is done and the vault has nothing against it; otherwise this raises, an
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from trollbridge.messages.errors import ApprovalNeeded, BadSignature, InvalidArguments
-from trollbridge.messages.vault_documents import DECRYPT, HEAD, PLAIN, Digest
+from trollbridge.messages.vault_documents import DECRYPT, PLAIN
 from trollbridge.ui_adapter.streaming import Passage, read
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 SHORT: Final = 4 << 20
 """Bytes up to which a document goes through in one call: sooner than a process for it alone has started."""
-_STEP: Final = 1 << 20
 
 
 class InOneCall(NamedTuple):
@@ -82,40 +80,33 @@ class Work:
     def _in_pieces(self, job: Job, beginning: bytes, whole: InOneCall | None) -> Report:
         while True:
             try:
-                passage = Passage(self._vault, job, self._sink, self._report, self._source.total)
+                passage = Passage(self._vault, job, self._sink, self._report, self._source.total, self._approve)
+            except ApprovalNeeded:  # nothing but the beginning has been read
+                if whole is None:
+                    raise
+                return self._after_all(whole, beginning)
+            try:
                 report = passage.carry(beginning, self._source)
-            except ApprovalNeeded:
-                job = self._approved(job, beginning)
-            except InvalidArguments:
+            except (ApprovalNeeded, InvalidArguments):
                 if job.kind not in PLAIN or whole is None or not self._source.repeatable:
                     raise
-                return self._after_all(whole)
-            else:
-                if not report.again:
-                    return report
-                if job.content is not None and job.content != report.fed:
-                    raise BadSignature
-                job = msgspec.structs.replace(job, content=report.fed)
+                self._restart()
+                return self._after_all(whole, b"")
+            if not report.again:
+                return report
+            if job.again:
+                raise BadSignature
+            job = msgspec.structs.replace(job, again=True)
             self._restart()
             beginning = b""
 
-    def _approved(self, job: Job, beginning: bytes) -> Job:
-        """Return the job as it is to be tried again; raises the `ApprovalNeeded` that is being handled."""
-        if job.content is None:
-            self._source.keep(beginning)
-            return msgspec.structs.replace(job, content=self._digest())
-        if self._approve is None:
-            raise  # noqa: PLE0704  # called while the error is handled
-        self._approve()
-        return job
+    def _after_all(self, whole: InOneCall, beginning: bytes) -> Report:
+        """Do in one call what is not done in pieces; raises the error that is being handled if it is too long.
 
-    def _after_all(self, whole: InOneCall) -> Report:
-        """Do in one call what is not checked in pieces; raises the error that is being handled if it is too long.
-
-        That is: several signatures, a text that is framed by one, one inside a compressed layer.
+        That is: a use that is approved each time, but for a detached signature; several signatures, a text that is
+        framed by one, one inside a compressed layer.
         """
-        self._restart()
-        content = read(self._source, whole.most + 1)
+        content = beginning + read(self._source, whole.most + 1 - len(beginning))
         if len(content) > whole.most:
             raise  # noqa: PLE0704  # called while the error is handled
         return self._at_once(whole, content)
@@ -123,13 +114,3 @@ class Work:
     def _restart(self) -> None:
         self._sink.restart()
         self._source.again()
-
-    def _digest(self) -> Digest:
-        """Read all of the document, and return what the vault is to be told of it in advance."""
-        self._source.again()
-        sha256, head, size = hashlib.sha256(), b"", 0
-        while data := read(self._source, _STEP):
-            sha256.update(data)
-            head += data[: HEAD - len(head)]
-            size += len(data)
-        return Digest(sha256.digest(), size, head)

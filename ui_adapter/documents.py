@@ -4,9 +4,10 @@ May import: our bridge, document_work and what it is made of, `messages`. Invari
 into a file, is seen complete or not at all (`whole_file`); nothing that a signature contradicts, that was cut off or
 altered is ever seen; on any error nothing is left behind.
 
-A short document goes through the vault in one call, a longer one through a job, in pieces. A source is a path or an
+A short document goes through the vault in one call, a longer one through a job, in pieces; of a key whose every use is
+approved the longest that goes is 64 MiB, but for detached signatures. A source is a path or an
 open binary file; if it cannot be read twice, and has to be, it is kept in an unnamed temporary file meanwhile. A
-target is a path, whose file is replaced, or an open binary file.
+target is a path, whose file is replaced, a `WholeFile`, which may refuse to replace one, or an open binary file.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 Place: TypeAlias = Path | BinaryIO
 """Where a document comes from, or where it goes."""
+Target: TypeAlias = Place | WholeFile
+"""Where it goes."""
 
 LARGEST: Final = 64 << 20
 """The largest document that the vault takes in one call, in bytes; a message may be half as long again."""
@@ -44,7 +47,7 @@ LONGEST_SIGNATURE: Final = 1 << 20
 """Bytes of a file of detached signatures."""
 PATIENCE: Final = 120.0
 """Seconds that the vault may take over one call with a whole document."""
-_NOTHING_KNOWN: Final = Report((), (), "", None, again=False)
+_NOTHING_KNOWN: Final = Report((), (), "", again=False)
 
 
 def _nothing(_done: int, _total: int | None) -> None:
@@ -85,9 +88,11 @@ def _opened(source: Place) -> Generator[Replay]:
         yield replay
 
 
-def _sink(target: Place | None, kind: str) -> Sink:
+def _sink(target: Target | None, kind: str) -> Sink:
     if target is None:
         return Nowhere()
+    if isinstance(target, WholeFile):
+        return target
     if isinstance(target, Path):
         return WholeFile(target)
     return Spool(target) if kind in PLAIN else Direct(target)
@@ -96,7 +101,7 @@ def _sink(target: Place | None, kind: str) -> Sink:
 def _run(  # noqa: PLR0913, PLR0917  # what each of the functions below was given
     vault: MemberProxy,
     source: Place,
-    target: Place | None,
+    target: Target | None,
     job: Job,
     whole: InOneCall | None,
     report: Progress,
@@ -109,7 +114,7 @@ def _run(  # noqa: PLR0913, PLR0917  # what each of the functions below was give
 def encrypt(  # noqa: PLR0913, PLR0917  # from, to, for whom, by whom: a shorter list would hide one
     vault: MemberProxy,
     source: Place,
-    target: Place,
+    target: Target,
     recipients: Sequence[str],
     signer: str | None = None,
     report: Progress = _nothing,
@@ -127,12 +132,12 @@ def encrypt(  # noqa: PLR0913, PLR0917  # from, to, for whom, by whom: a shorter
     def call(content: bytes) -> tuple[bytes, Report]:
         return vault.encrypt(tuple(recipients), content, signer, armored).get(timeout=PATIENCE), _NOTHING_KNOWN
 
-    job = Job(ENCRYPT, tuple(recipients), signer, "", armored, None, None)
+    job = Job(ENCRYPT, tuple(recipients), signer, "", armored, None, again=False)
     _run(vault, source, target, job, InOneCall(call, LARGEST), report, approve)
 
 
 def decrypt(
-    vault: MemberProxy, source: Place, target: Place, report: Progress = _nothing, *, approve: Approve | None = None
+    vault: MemberProxy, source: Place, target: Target, report: Progress = _nothing, *, approve: Approve | None = None
 ) -> Report:
     """Decrypt a message with whichever own key fits, check the signatures inside, and write the plaintext.
 
@@ -141,16 +146,16 @@ def decrypt(
 
     def call(content: bytes) -> tuple[bytes, Report]:
         found: Decrypted = vault.decrypt(content).get(timeout=PATIENCE)
-        return found.plaintext, Report(found.signers, found.unknown, found.recipient, None, again=False)
+        return found.plaintext, Report(found.signers, found.unknown, found.recipient, again=False)
 
-    job = Job(DECRYPT, (), None, "", False, None, None)  # noqa: FBT003  # a message is never armored twice
+    job = Job(DECRYPT, (), None, "", armored=False, signature=None, again=False)
     return _run(vault, source, target, job, InOneCall(call, LARGEST * 3 // 2), report, approve)
 
 
 def sign(  # noqa: PLR0913  # as for encrypt
     vault: MemberProxy,
     source: Place,
-    target: Place,
+    target: Target,
     key: str,
     report: Progress = _nothing,
     *,
@@ -158,12 +163,15 @@ def sign(  # noqa: PLR0913  # as for encrypt
     armored: bool = True,
     approve: Approve | None = None,
 ) -> None:
-    """Sign a document: write the signature alone, or the document with it, as `mode` says."""
+    """Sign a document: write the signature alone, or the document with it, as `mode` says.
+
+    With `approve`, a person has ten minutes to approve the signature of a long document; then it must be made again.
+    """
 
     def call(content: bytes) -> tuple[bytes, Report]:
         return vault.sign(key, content, mode, armored).get(timeout=PATIENCE), _NOTHING_KNOWN
 
-    job = Job(SIGN, (), key, mode, armored, None, None)
+    job = Job(SIGN, (), key, mode, armored, None, again=False)
     _run(vault, source, target, job, InOneCall(call, LARGEST), report, approve)
 
 
@@ -173,9 +181,9 @@ def verify(vault: MemberProxy, source: Place, signature: Place | bytes, report: 
 
     def call(content: bytes) -> tuple[bytes, Report]:
         found: Verified = vault.verify(content, against).get(timeout=PATIENCE)
-        return b"", Report(found.signers, found.unknown, "", None, again=False)
+        return b"", Report(found.signers, found.unknown, "", again=False)
 
-    job = Job(VERIFY, (), None, "", False, against, None)  # noqa: FBT003  # nothing is armored here
+    job = Job(VERIFY, (), None, "", armored=False, signature=against, again=False)
     return _run(vault, source, None, job, InOneCall(call, LARGEST), report, None)
 
 
@@ -188,22 +196,24 @@ def _signature(source: Place) -> bytes:
     return content
 
 
-def read_signed(vault: MemberProxy, source: Place, target: Place | None, report: Progress = _nothing) -> Report:
+def read_signed(vault: MemberProxy, source: Place, target: Target | None, report: Progress = _nothing) -> Report:
     """Check a signed message, and write what was signed, and nothing else of it; raises `BadSignature` as `verify`."""
 
     def call(content: bytes) -> tuple[bytes, Report]:
         found: Verified = vault.verify(content).get(timeout=PATIENCE)
-        return found.content or b"", Report(found.signers, found.unknown, "", None, again=False)
+        return found.content or b"", Report(found.signers, found.unknown, "", again=False)
 
-    job = Job(VERIFY, (), None, "", False, None, None)  # noqa: FBT003  # nothing is armored here
+    job = Job(VERIFY, (), None, "", armored=False, signature=None, again=False)
     return _run(vault, source, target, job, InOneCall(call, LARGEST * 3 // 2), report, None)
 
 
-def seal(vault: MemberProxy, source: Place, target: Place, report: Progress = _nothing) -> None:
+def seal(vault: MemberProxy, source: Place, target: Target, report: Progress = _nothing) -> None:
     """Seal a file under the vault's key: only this vault opens it, and only with all of its layers."""
-    _run(vault, source, target, Job(SEAL, (), None, "", False, None, None), None, report, None)  # noqa: FBT003
+    job = Job(SEAL, (), None, "", armored=False, signature=None, again=False)
+    _run(vault, source, target, job, None, report, None)
 
 
-def open_sealed(vault: MemberProxy, source: Place, target: Place, report: Progress = _nothing) -> None:
+def open_sealed(vault: MemberProxy, source: Place, target: Target, report: Progress = _nothing) -> None:
     """Open a sealed file; raises `NotASealedFile` and `FileDamaged`, with nothing to be seen."""
-    _run(vault, source, target, Job(OPEN, (), None, "", False, None, None), None, report, None)  # noqa: FBT003
+    job = Job(OPEN, (), None, "", armored=False, signature=None, again=False)
+    _run(vault, source, target, job, None, report, None)

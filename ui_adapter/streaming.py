@@ -10,7 +10,7 @@ import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from trollbridge.messages.errors import TrollbridgeError
+from trollbridge.messages.errors import ApprovalNeeded, TrollbridgeError
 from trollbridge.messages.vault_documents import FEED, PLAIN
 from trollbridge.ui_adapter.whole_file import NotRead
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int | None], object]
 
-DEPTH: Final = 8
-SIZE: Final = 1 << 20
+DEPTH: Final = 4
 """Pieces under way at a time."""
 PATIENCE: Final = 60.0
 """Seconds that the vault may take over one piece."""
@@ -58,13 +57,25 @@ def read(source: Readable, size: int) -> bytes:
 class Passage:
     """A document on its way through one job."""
 
-    def __init__(self, vault: MemberProxy, job: Job, sink: Sink, report: Progress, total: int | None) -> None:
-        """Begin the job; raises what the vault raises."""
+    def __init__(  # noqa: PLR0913, PLR0917  # from, to, whom to tell, whom to ask
+        self,
+        vault: MemberProxy,
+        job: Job,
+        sink: Sink,
+        report: Progress,
+        total: int | None,
+        approve: Callable[[], object] | None = None,
+    ) -> None:
+        """Begin the job; raises what the vault raises.
+
+        `approve` is called when a signature is made and waits to be approved, and returns to have it asked for again.
+        """
         self._vault: Final = vault
         self._plain: Final = job.kind in PLAIN
         self._sink: Final = sink
         self._report: Final = report
         self._total: Final = total
+        self._approve: Final = approve
         self._flying: deque[tuple[Promise[Piece], int]] = deque()
         self._waiting = 0
         self._sent = 0
@@ -78,7 +89,7 @@ class Passage:
         """
         try:
             for data in _pieces(beginning, source):
-                self._make_room(1 if len(data) < SIZE else DEPTH)  # a short call overtakes longer ones
+                self._make_room(1 if len(data) < FEED else DEPTH)  # a short call overtakes longer ones
                 self._fly(data)
             while self._flying:
                 self._land()
@@ -114,7 +125,13 @@ class Passage:
     def _finish(self) -> Report:
         finisher = self._vault.finish_plain if self._plain else self._vault.finish
         while True:
-            piece: Piece = finisher(self._number).get(timeout=PATIENCE)
+            try:
+                piece: Piece = finisher(self._number).get(timeout=PATIENCE)
+            except ApprovalNeeded:
+                if self._approve is None or self._plain:
+                    raise
+                self._approve()
+                continue
             self._sink.write(piece.data)
             self._report(self._done - piece.waiting, self._total)
             if piece.report is not None:
@@ -124,8 +141,8 @@ class Passage:
 def _pieces(beginning: bytes, source: Readable) -> Generator[bytes]:
     """Yield the beginning and the rest of the source in pieces of one size, but for the last."""
     held = beginning
-    while held or (held := read(source, SIZE)):
-        if len(held) < SIZE:
-            held += read(source, SIZE - len(held))
-        yield held[:SIZE]
-        held = held[SIZE:]
+    while held or (held := read(source, FEED)):
+        if len(held) < FEED:
+            held += read(source, FEED - len(held))
+        yield held[:FEED]
+        held = held[FEED:]

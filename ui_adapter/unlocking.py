@@ -3,6 +3,11 @@
 May import: our bridge, `messages`. Invariants: the password leaves this process in no form that can be used again; a
 password is hashed for a vault in the mode that the caller names, and for no other.
 
+What opens a vault must know from elsewhere than its file what vault it is: whoever can write the file can put another
+one in its place, with a mode that asks for less. So a caller keeps the mode and the id (`VaultStatus.vault`) from when
+the vault was made or first opened, and gives them to `unlock` from then on; a mode that was read from `status` protects
+against nothing.
+
 A UI that calls these has `vocabulary = VOCABULARY` (`messages.vault`), so that challenges and proofs are known to it.
 Each takes the time of as many Argon2id as passwords are given; where the OS keychain is asked, up to `LONG` seconds.
 All raise `VaultMissing`, `VaultInUse`, `VaultCorrupt`, `WrongPassword`, `TooManyAttempts`, `KeychainFailed`,
@@ -14,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.messages import password as scram
-from trollbridge.messages.errors import WrongMode
+from trollbridge.messages.errors import AuthenticationFailed, WrongMode
 from trollbridge.messages.vault import RECOVERY
 
 if TYPE_CHECKING:
@@ -37,16 +42,23 @@ def create(vault: MemberProxy, password: str | None, mode: str) -> VaultStatus:
     return status
 
 
-def unlock(vault: MemberProxy, password: str | None, mode: str) -> None:
-    """Open a vault of that mode, and have it prove that it is the true one.
+def unlock(vault: MemberProxy, password: str | None, mode: str, known: bytes | None = None) -> None:
+    """Open the vault of that mode whose id is `known`, and have it prove that it is the true one.
 
-    Raises `WrongMode` for a vault in another mode, and `AuthenticationFailed` if what answered does not hold the
-    vault's key.
+    `mode` and `known` are what the caller has kept, not what `status` says now. Without `known` any vault of that mode
+    is opened; with a password, one that this password opens, and without one, whatever lies there.
+
+    Raises `WrongMode` for a vault in another mode, and `AuthenticationFailed` for one of another id, before anything
+    is computed, and if what answered does not hold the vault's key.
     """
     if password is None:
+        if known is not None:
+            status: VaultStatus = vault.status().get(timeout=PATIENCE)
+            _check_known(status.vault, known)
         vault.unlock(mode, None).get(timeout=PATIENCE)
         return
     challenge: Challenge = vault.challenge().get(timeout=PATIENCE)
+    _check_known(challenge.vault, known)
     attempt = _attempt(password, challenge, mode)
     attempt.confirm(vault.unlock(mode, attempt.proof).get(timeout=PATIENCE))
 
@@ -92,6 +104,12 @@ def recover(vault: MemberProxy, data: bytes, recovery_password: str) -> None:
     """
     challenge: Challenge = vault.recovery_challenge(data).get(timeout=PATIENCE)
     vault.recover(data, _attempt(recovery_password, challenge, RECOVERY).proof).get(timeout=LONG)
+
+
+def _check_known(vault: bytes, known: bytes | None) -> None:
+    if known is not None and vault not in {known, b""}:  # a missing vault has none, and its own error
+        msg = "another vault lies where the known one did"
+        raise AuthenticationFailed(msg)
 
 
 def _attempt(password: str, challenge: Challenge, purpose: str) -> Attempt:

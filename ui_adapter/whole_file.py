@@ -1,14 +1,22 @@
 """Where a result goes that must not be seen before it is complete: a file without a name until then.
 
-May import: our errors. Invariants: a file appears under its name complete and synced, readable by its owner only;
-before that it has no name, so that whatever happens, SIGKILL included, nothing is left; what was there before stays
-until then. Where the file system has no unnamed files, a hidden one of mode 0600 is used and removed on any error.
+May import: our errors. Invariants: a file appears under its name complete and synced, readable by its owner only
+unless it is public; before that it has no name; what was there before stays until then; after an error nothing is left.
+
+What a SIGKILL, or a machine that loses its power, can leave in the folder, always of mode 0600 and named `.NAME.` and
+eight characters or more: nothing, as long as the file is not complete, and nothing at all where no file is replaced. A
+file that is to take the place of another needs a name for the moment before: killed in that moment, it stays under it,
+complete, checked and synced, beside the old one. Where the file system has no unnamed files (FAT, some network ones), a
+hidden one is used from the beginning, and stays as far as it was written; where it has no links either, an empty file
+may stay under the name that was to be taken. Nothing here removes any of these later: while somebody writes them, they
+look the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import TracebackType
 
+PRIVATE: Final = 0o600
+"""The permissions of what nobody else is to read."""
 _COPIED: Final = 1 << 20
 """Bytes of a result that are copied at a time."""
 
@@ -62,9 +72,14 @@ class Sink(Protocol):
 class WholeFile:
     """A file under a name, once it is committed."""
 
-    def __init__(self, target: Path) -> None:
-        """Make it, without a name; raises `NotWritten`."""
+    def __init__(self, target: Path, *, replace: bool = True, mode: int = PRIVATE) -> None:
+        """Make it, without a name; `replace`: it may take the place of what has the name then. Raises `NotWritten`.
+
+        `mode`: its permissions once it is complete.
+        """
+        self._mode: Final = mode
         self._target: Final = target
+        self._replace: Final = replace
         self._folder: Final = target.parent
         self._hidden: Path | None = None
         try:
@@ -82,8 +97,12 @@ class WholeFile:
             return os.fdopen(descriptor, "w+b", buffering=0)
 
     def _named(self) -> tuple[int, Path]:
-        descriptor, name = tempfile.mkstemp(prefix=f".{self._target.name[:100]}.", dir=self._folder)
+        descriptor, name = tempfile.mkstemp(prefix=self._prefix(), dir=self._folder)
         return descriptor, Path(name)
+
+    def _prefix(self) -> str:
+        """Return how a hidden name begins; with what follows it is not longer than a name may be."""
+        return f".{os.fsdecode(os.fsencode(self._target.name)[:100])}."
 
     def write(self, data: bytes) -> None:
         """Write more; raises `NotWritten`."""
@@ -100,17 +119,24 @@ class WholeFile:
         self._file.truncate()
 
     def commit(self) -> None:
-        """Give it its name, in place of what has it now; raises `NotWritten` with that unchanged."""
+        """Give it its name, in place of what has it now; raises `NotWritten` with that unchanged.
+
+        Raises `FileExistsError` if something has the name, whatever it is, and must not be replaced.
+        """
         try:
+            if self._mode != PRIVATE:
+                os.fchmod(self._file.fileno(), self._mode)
             os.fsync(self._file.fileno())
             with _opened_folder(self._folder) as folder:
                 if self._hidden is None:
                     self._link(folder)
                 if self._hidden is not None:
-                    self._hidden.replace(self._target)
+                    self._rename(self._hidden)
                     self._hidden = None
                 os.fsync(folder)
         except OSError as error:
+            if isinstance(error, FileExistsError) and not self._replace:
+                raise
             raise NotWritten(why(self._target, "written", error)) from None
 
     def _link(self, folder: int) -> None:
@@ -119,11 +145,34 @@ class WholeFile:
         try:
             os.link(unnamed, self._target.name, dst_dir_fd=folder, follow_symlinks=True)
         except FileExistsError:
-            descriptor, hidden = self._named()  # finds a free name
-            os.close(descriptor)
-            hidden.unlink()
+            if not self._replace:
+                raise
+            hidden = self._folder / f"{self._prefix()}{secrets.token_hex(8)}"
             os.link(unnamed, hidden.name, dst_dir_fd=folder, follow_symlinks=True)
             self._hidden = hidden
+
+    def _rename(self, hidden: Path) -> None:
+        """Give a hidden file its name; where nothing may be replaced, the kernel refuses a name that is taken."""
+        if not self._replace:
+            try:
+                os.link(hidden, self._target, follow_symlinks=False)
+            except FileExistsError:
+                raise
+            except OSError:  # the file system has no links
+                self._claim(hidden)
+            else:
+                hidden.unlink()
+            return
+        hidden.replace(self._target)
+
+    def _claim(self, hidden: Path) -> None:
+        """Take a name that is free by an empty file, and put the file in its place."""
+        os.close(os.open(self._target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        try:
+            hidden.replace(self._target)
+        except OSError:
+            self._target.unlink()
+            raise
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -117,6 +117,12 @@ def test_an_errand_is_asked_for_only_if_the_hello_declared_it() -> None:
         assert refused(Permits(role), Hello((), (ErrandKind.SCRIBE,)))
 
 
+def test_an_enclave_makes_no_more_than_64_statements_a_minute() -> None:
+    """P3: each is passed on to the UI; the next is fatal, as whatever else is not permitted."""
+    permits = Permits(Role.ENCLAVE)
+    assert [refused(permits, Statement(())) for _ in range(66)] == [False] * 64 + [True] * 2
+
+
 def test_a_statement_is_about_what_only_the_actor_knows() -> None:
     """I3: never about what the kernel does, which the supervisor looks at itself."""
     permits = Permits(Role.ENCLAVE)

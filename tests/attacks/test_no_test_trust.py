@@ -34,10 +34,12 @@ READS_ENVIRONMENT: Final = {
     "ui_adapter/attack/launch.py": "a clean environment for the runner of the attacks",
     "ui_adapter/doctor_keychain.py": "where the session bus is, for the look at the keychain",
     "ui_adapter/screen.py": "whether to colour",
+    "ui_adapter/vault/first_steps.py": "whether there is a session bus, before a person is asked for a password",
     "ui_adapter/vault/places.py": "where the vault's file, and for git the password's file, lie",
 }
 """Every file that reads the environment, and what for: none decides on trust."""
-VAULT: Final = ["vault", "demanded", "password_file", "password_fd", "least", "log", "help"]
+COMMON: Final = ["vault", "demanded", "wait", "least", "log", "help"]
+VAULT: Final = ["password_file", "password_fd", *COMMON]
 """What every command of the vault has; `--least` is one of the three levels, and the default is the highest."""
 KEY_PASSWORD: Final = ["key_password_file", "key_password_fd"]
 CONSTRAINTS: Final = ["approval", "members", "any_member", "per_hour", "until"]
@@ -48,7 +50,8 @@ OPTIONS: Final = {
     "attack": ["reference", "positions", "prefixes", "verbose", "as_json", "only_list", "help"],
     "completion": ["shell", "help"],
     "vault create": ["password_only", "keychain_only", "as_json", *VAULT],
-    "vault status": ["as_json", *VAULT],
+    "vault status": ["as_json", *COMMON],
+    "vault adopt": ["as_json", *VAULT],
     "vault unlock-test": ["as_json", *VAULT],
     "vault change-password": ["new_password_file", "new_password_fd", *VAULT],
     "vault rotate": VAULT,
@@ -79,7 +82,7 @@ OPTIONS: Final = {
     "decrypt": ["file", "output", "force", "signer", "as_json", *KEY_PASSWORD, *VAULT],
     "file seal": ["file", "output", "force", *VAULT],
     "file open": ["file", "output", "force", *VAULT],
-    "secret set": ["name", "kind", "use_only", "expires", "note", "replace", "whole", "as_json", *VAULT],
+    "secret set": ["name", "kind", "use_only", "expires", "note", "replace", "whole", "empty", "as_json", *VAULT],
     "secret get": ["name", "output", "force", *VAULT],
     "secret rename": ["name", "new_name", *VAULT],
     "secret delete": ["name", "sure", *VAULT],
@@ -147,7 +150,8 @@ def test_no_variable_decides_on_trust() -> None:
 
 def test_no_option_and_no_argument_is_for_tests() -> None:
     """A51, R10: the command's options, the declaration's arguments and the first message's fields are these."""
-    assert {name: [each.name for each in command.params] + ["help"] for name, command in _commands(cli)} == OPTIONS
+    found = {name: sorted([*(str(each.name) for each in command.params), "help"]) for name, command in _commands(cli)}
+    assert found == {name: sorted(options) for name, options in OPTIONS.items()}
     assert list(inspect.signature(App).parameters) == ["ui", "enclaves", "extensions", "grants", "intensity", "least"]
     assert list(inspect.signature(Child).parameters) == [
         *("actor", "name", "settings", "sandbox", "least", "descriptors"),

@@ -1,11 +1,15 @@
 """A vault's jobs without a ring: two keys, real scribes, and whoever asks."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Final
 
-from tests.enclave.scribes import Scribes
+from tests.enclave.scribes import PATIENCE, Scribes
+from trollbridge.actors.sockets import close_all
 from trollbridge.enclave.gate import Caller, Gate
 from trollbridge.enclave.jobs import MOST_WAITING, Jobs
 from trollbridge.enclave.keystore import Keystore
@@ -20,7 +24,6 @@ from trollbridge.messages.vault_documents import (
     SEAL,
     SIGN,
     VERIFY,
-    Digest,
     Job,
     Piece,
     Report,
@@ -46,10 +49,10 @@ def job(  # noqa: PLR0913  # a job has as many parts
     mode: str = DETACHED,
     armored: bool = False,
     signature: bytes | None = None,
-    content: Digest | None = None,
+    again: bool = False,
 ) -> Job:
     """Return a job."""
-    return Job(kind, tuple(recipients), signer, mode, armored, signature, content)
+    return Job(kind, tuple(recipients), signer, mode, armored, signature, again)
 
 
 def encrypting(*recipients: str, signer: str | None = None, armored: bool = False) -> Job:
@@ -79,23 +82,32 @@ class Desk:
     def __init__(self, records: Records) -> None:
         """Make the keys."""
         self.member = "console"
-        self.gate: Final = Gate(records, self._caller)
+        self.role = Role.UI
+        self.now = 0.0
+        """Seconds by the jobs' clock."""
+        self.wall = time.time()
+        """Seconds since 1970, as the gate takes them."""
+        self.held: list[int] = []
+        """Descriptors that are closed in the end."""
+        self.gate: Final = Gate(records, self._caller, clock=lambda: self.wall)
         self.keys: Final = Keystore(records, self.gate)
         self.ada: Final = self.keys.generate(ADA).fingerprint
         self.bob: Final = self.keys.generate(BOB).fingerprint
-        self.jobs: Final = Jobs(records, self.keys, self._caller)
+        self.jobs: Final = Jobs(records, self.keys, self.gate, self._caller, lambda: self.now)
         self.scribes: Final = Scribes()
 
     def _caller(self) -> Caller:
-        return Caller(self.member, Role.UI)
+        return Caller(self.member, self.role)
 
     def begin(self, task: Job, start: Callable[[int, int], socket.socket] | None = None) -> int:
         """Begin a job."""
         return self.jobs.begin(task, start or self.scribes.start)
 
-    def feed(self, number: int, task: Job, data: bytes, size: int = FEED) -> list[bytes]:
-        """Feed a document in pieces of `size`; return the pieces that come out."""
-        made: list[bytes] = []
+    def feed(
+        self, number: int, task: Job, data: bytes, size: int = FEED, seen: list[bytes] | None = None
+    ) -> list[bytes]:
+        """Feed a document in pieces of `size`; return the pieces that come out, which are added to `seen`."""
+        made: list[bytes] = [] if seen is None else seen
         for at in range(0, len(data), size):
             piece = self.jobs.feed(number, at, data[at : at + size], plain=task.kind in PLAIN)
             made.append(piece.data)
@@ -108,6 +120,14 @@ class Desk:
         """Feed more than may wait, to a scribe that takes nothing."""
         for at in range(MOST_WAITING, 2 * MOST_WAITING, FEED):
             self.jobs.feed(number, at, bytes(FEED), plain=False)
+
+    def until_lent(self, number: int, at: int) -> None:
+        """Call until the scribe of a message that was fed up to byte `at` has been lent a key."""
+        until = time.monotonic() + PATIENCE
+        work = self.jobs._running[number].work  # nobody else is told
+        while not work.subjects:
+            assert time.monotonic() < until
+            self.jobs.feed(number, at, b"", plain=True)
 
     def rest(self, number: int, task: Job) -> tuple[list[bytes], Report]:
         """Finish a job; return the pieces that still come out, and the report."""
@@ -133,6 +153,7 @@ class Desk:
     def close(self) -> None:
         """End everything."""
         self.jobs.drop()
+        close_all(self.held)
         self.scribes.__exit__()
 
 

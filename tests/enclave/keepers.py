@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from trollbridge.messages.errors import KeychainFailed, RootMissing
 from trollbridge.messages.secret import Secret
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -50,6 +52,10 @@ class FolderKeeper:
         for each in self.folder.glob(f"{vault.hex()}.*"):
             if int(each.suffix[1:]) <= number:
                 each.unlink()
+
+    def together(self) -> AbstractContextManager[None]:
+        """Be told that a change begins."""
+        return contextlib.nullcontext()
 
     def expect(self) -> None:
         """Be told that a request is likely."""

@@ -41,9 +41,9 @@ def create(strings: Strings, password: str | None, mode: str) -> str:
     return str(unlocking.create(strings.bridge.vault, password, mode).mode)
 
 
-def unlock(strings: Strings, password: str | None, mode: str) -> None:
-    """Open the vault."""
-    unlocking.unlock(strings.bridge.vault, password, mode)
+def unlock(strings: Strings, password: str | None, mode: str, known: bytes | None = None) -> None:
+    """Open the vault, if it is the known one."""
+    unlocking.unlock(strings.bridge.vault, password, mode, known)
 
 
 def change_password(strings: Strings, password: str, new: str) -> None:

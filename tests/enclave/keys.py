@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -36,12 +37,22 @@ def opened(records: Records, asking: Asking | None = None) -> tuple[Keystore, Ga
     return Keystore(records, gate), gate
 
 
+_cheap: Final[set[S2K]] = set()
+
+
 def protection(password: str) -> Protection:
-    """Return a protection as a user interface makes it, but cheap."""
-    spec = S2K(s2k.ITERATED, s2k.SHA256, os.urandom(8), 1024, 0, 0, 0, 32)
-    return Protection(spec, s2k.stretch(password, spec))
+    """Return a protection that says what a user interface's does; in truth the password is hashed once."""
+    spec = S2K(s2k.ITERATED, s2k.SHA256, os.urandom(8), s2k.MOST_OCTETS, 0, 0, 0, 32)
+    _cheap.add(spec)
+    return Protection(spec, *stretched(password, [spec]))
 
 
 def stretched(password: str, locks: Sequence[S2K]) -> tuple[bytes, ...]:
     """Return what a user interface answers to `secret_locks` or `key_locks`."""
-    return tuple(s2k.stretch(password, each) for each in locks)
+    return tuple(_stretched(password, each) for each in locks)
+
+
+def _stretched(password: str, lock: S2K) -> bytes:
+    if lock in _cheap:
+        return hashlib.sha256(lock.salt + password.encode()).digest()
+    return s2k.stretch(password, lock)

@@ -16,7 +16,7 @@ from trollbridge.enclave.vault_keys import KeyHandlers
 from trollbridge.enclave.vault_secrets import SecretHandlers
 from trollbridge.messages import password as pw
 from trollbridge.messages import s2k
-from trollbridge.messages.errors import ApprovalNeeded, KeyExists, NoSuchKey, NotAllowed
+from trollbridge.messages.errors import ApprovalNeeded, KeyExists, NoSuchKey, NotAllowed, WrongPassword
 from trollbridge.messages.vault import CLEAR, DETACHED, INLINE, PASSWORD_ONLY, Proof
 from trollbridge.messages.vault_secrets import Constraints
 
@@ -50,6 +50,10 @@ class Handlers(KeyHandlers, SecretHandlers):
     def proof(self) -> Proof:
         """Return the answer to a fresh challenge."""
         return pw.prove(PASSWORD, self._access.challenge(), CHEAP)
+
+    def failed(self) -> int:
+        """Return how many wrong passwords were given since the last right one."""
+        return self._access.status().failed_attempts
 
     def reopen(self) -> None:
         """Lock the vault and open it again."""
@@ -111,6 +115,26 @@ def test_a_constraint_holds_on_every_path_to_the_key(vault: Handlers) -> None:
     refused()
     assert vault.show_key(ALICE) == vault.info
     assert vault.encrypt((ALICE,), DATA), "it may be encrypted to"
+
+
+def test_an_extension_cannot_use_up_the_attempts_with_wrong_passwords(vault: Handlers) -> None:
+    """It is turned away before a proof is judged; the core UI's wrong one counts, and its right one does (A41, A27)."""
+    protection = s2k.new_protection("another password")
+    right = vault.proof()
+    wrong = Proof(right.nonce, right.client_nonce, bytes(32))
+    vault.asking = Caller("plugin", "extension")
+    for use in (
+        lambda: vault.export_secret(ALICE, wrong, protection),
+        lambda: vault.set_key_password(ALICE, wrong, None),
+    ):
+        with pytest.raises(NotAllowed):
+            use()
+    assert vault.failed() == 0
+    vault.asking = Caller("console", "ui")
+    with pytest.raises(WrongPassword):
+        vault.export_secret(ALICE, wrong, protection)
+    assert vault.failed() == 1
+    assert vault.export_secret(ALICE, vault.proof(), protection)
 
 
 def test_a_constrained_key_cannot_be_replaced_by_its_own_copy(vault: Handlers) -> None:

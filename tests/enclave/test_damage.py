@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.enclave.cheap import CHEAP
-from tests.enclave.children import killed_at
+from tests.enclave.children import at_each_death
 from trollbridge.enclave.access import Access
 from trollbridge.enclave.database import Database
 from trollbridge.enclave.header import Header, decode_header
@@ -142,20 +142,18 @@ def test_no_damaged_byte_of_a_journal_yields_other_data(path: str, vault_key: Va
     before = read(path, vault_key)
     pristine = Path(path).read_bytes()
     journal = Path(f"{path}-journal")
+    name = Path(path).name
 
     def opened() -> Callable[[], None]:
         records = Records(Database.open(path), vault_key)
         return lambda: records.write(Put(Kind.API_KEY, "name", b"x" * 3000))
 
-    step = 1
-    while killed_at(opened, step):
-        if journal.exists() and Path(path).read_bytes() != pristine:
-            break
-        journal.unlink(missing_ok=True)
-        step += 2
-    hot, changed = journal.read_bytes(), Path(path).read_bytes()
+    def left_by(left: Path) -> tuple[bytes, bytes] | None:
+        changed, hot = (left / name).read_bytes(), left / f"{name}-journal"
+        return (hot.read_bytes(), changed) if hot.exists() and changed != pristine else None
+
+    hot, changed = next(each for each in at_each_death(opened, Path(path).parent, left_by) if each)
     assert hot[:8] == bytes.fromhex("d9d505f920a163d7"), "a journal that is to be rolled back"
-    journal.unlink()
     found: set[str] = set()
     for place in [*range(64), *range(64, len(hot), 61)]:
         Path(path).write_bytes(changed)

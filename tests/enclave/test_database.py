@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.enclave.children import in_child, killed_at
+from tests.enclave.children import at_each_death, in_child
 from tests.enclave.conftest import KEY, VAULT
 from trollbridge.enclave.database import Database
 from trollbridge.enclave.sealing import Kind, VaultKey
@@ -296,37 +296,39 @@ def test_what_was_acknowledged_survives_kill_9(path: str, acknowledged: int) -> 
 
 
 def test_a_write_killed_at_any_system_call_is_whole_or_absent(path: str) -> None:
-    """SIGKILL before and after each system call of a write: the old content or the new one, and always sound (A58)."""
+    """SIGKILL before any system call of a write: the old content or the new one, and always sound (A58)."""
     made(path, a=b"old" * 400, b=b"other")
-    pristine, before = Path(path).read_bytes(), content(path)
+    before = content(path)
     after = {"a": b"new" * 900, "b": b"other"}
 
     def opened() -> Callable[[], None]:
         records = Records(Database.open(path), VaultKey(KEY, VAULT))
         return lambda: records.write(Put(Kind.SECRET_KEY, "a", after["a"]))
 
-    took_effect: list[bool] = []
-    while killed_at(opened, len(took_effect)):
-        found = content(path)
-        assert found in (before, after), len(took_effect)
-        took_effect.append(found == after)
-        Path(path).write_bytes(pristine)  # the same start for each death
-        Path(f"{path}-journal").unlink(missing_ok=True)
+    found = at_each_death(opened, Path(path).parent, lambda left: content(str(left / Path(path).name)))
     assert content(path) == after
-    assert len(took_effect) > 60, "a write makes many system calls"
+    assert all(each in (before, after) for each in found)
+    took_effect = [each == after for each in found]
+    assert len(took_effect) > 30, "a write makes many system calls"
     assert took_effect == sorted(took_effect), "once a write has taken effect, no later death undoes it"
     assert {True, False} == set(took_effect)
 
 
 def test_a_creation_killed_at_any_system_call_leaves_a_vault_or_none(path: str) -> None:
-    """SIGKILL before and after each system call: then it can be made anew, or it is complete (A58)."""
-    step = 0
-    while killed_at(lambda: lambda: made(path), step):
-        assert refused(lambda: content(path)) in {"VaultMissing", "{}"}, step
-        Path(path).unlink(missing_ok=True)
-        Path(f"{path}-journal").unlink(missing_ok=True)
-        step += 1
-    assert step > 60
+    """SIGKILL before any system call: then it can be made anew, or it is complete (A58)."""
+
+    def left_by(left: Path) -> str:
+        name = str(left / Path(path).name)
+        before = refused(lambda: content(name))
+        if before == "VaultMissing":
+            made(name)
+            assert content(name) == {}
+        return before
+
+    found = at_each_death(lambda: lambda: made(path), Path(path).parent, left_by)
+    assert len(found) > 60
+    assert set(found) == {"VaultMissing", "{}"}
+    assert found == sorted(found)
 
 
 @pytest.fixture

@@ -330,11 +330,44 @@ def test_a_content_of_which_nothing_is_known_does_not_wait(bench: Bench) -> None
     """There is nothing to show, so nobody is asked; without an approval each time, the key is used on it."""
     unknown = Content(b"", 0, b"")
     bench.constrain(approval=True)
-    with pytest.raises(ApprovalNeeded):
+    with pytest.raises(ApprovalNeeded, match="must be known"):
         bench.use(content=unknown)
     assert bench.gate.approvals() == ()
     bench.constrain(per_hour=1)
     bench.use(content=unknown)
+
+
+def test_a_use_can_be_judged_without_being_admitted(bench: Bench) -> None:
+    """Before it begins, and while it goes on, when its own count does not matter any more; approvals aside (K1)."""
+    bench.constrain(approval=True, members=("console",), until=NOW + 10)
+    bench.gate.check(KEY)
+    assert bench.gate.approvals() == ()
+    bench.caller = Caller("other", "ui")
+    with pytest.raises(NotAllowed):
+        bench.gate.check(KEY, counted=True)
+    bench.caller = Caller("console", "ui")
+    bench.now += 10
+    for counted in (False, True):
+        with pytest.raises(NotAllowed):
+            bench.gate.check(KEY, counted=counted)
+    bench.constrain(per_hour=1)
+    for _ in range(3):
+        bench.gate.check(KEY)
+    bench.use()
+    bench.gate.check(KEY, counted=True)
+    with pytest.raises(NotAllowed):
+        bench.gate.check(KEY)
+
+
+def test_who_works_with_a_key_is_told_when_it_is_changed(bench: Bench) -> None:
+    """Limited anew, in whichever direction, changed, forgotten (K1)."""
+    told: list[str] = []
+    bench.gate.watch(told.append)
+    bench.constrain(per_hour=1)
+    bench.constrain(SECRET)
+    bench.gate.changed(KEY)
+    bench.gate.forget(KEY)
+    assert told == [KEY, SECRET, KEY, KEY]
 
 
 def test_a_refusal_lasts_until_the_vault_is_locked(bench: Bench) -> None:

@@ -48,7 +48,7 @@ def knowing(*known: Certificate) -> Find:
 
 def opened(message: bytes, key: Signing, find: Find) -> openpgp.Report:
     """Decrypt with one key."""
-    return Opener().decrypt(message, [("", key.secret)], find)[1]
+    return Opener().decrypt(message, [("", key.secret, None)], find)[1]
 
 
 def test_gpg_verifies_what_we_sign(gnupg: GnuPG, alice: Signing, tmp_path: Path) -> None:

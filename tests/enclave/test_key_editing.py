@@ -1,5 +1,7 @@
 """Changes to one's own keys: what correspondents see of them, and what a change must not undo."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import time
@@ -11,6 +13,7 @@ import pytest
 from tests.enclave import keys
 from tests.enclave.gnupg import YEARS_AGO
 from trollbridge.enclave import openpgp, packets
+from trollbridge.enclave import self_signature as by_hand
 from trollbridge.enclave.certificate import Certificate
 from trollbridge.messages.errors import (
     BadSignature,
@@ -21,7 +24,7 @@ from trollbridge.messages.errors import (
     NoSuchKey,
     StorageFailed,
 )
-from trollbridge.messages.vault import COMPAT, DETACHED, POST_QUANTUM, PROFILES, REVOKED, standing
+from trollbridge.messages.vault import COMPAT, DEFAULT, DETACHED, POST_QUANTUM, PROFILES, REVOKED, V6, standing
 
 if TYPE_CHECKING:
     from tests.enclave.gnupg import GnuPG
@@ -93,7 +96,7 @@ def test_gpg_sees_what_was_changed(store: Keystore, gnupg: GnuPG) -> None:
     (certificate,) = Certificate.read(store.export_public(ALICE))
     assert message[:1]
     assert openpgp.encrypt(b"data", [certificate])
-    gnupg.out("--check-trustdb")  # gpg fails, after all is done, if it has none yet
+    gnupg.out("--trust-model", "pgp", "--check-trustdb")  # makes one: gpg fails, after all is done, if there is none
     fields = seen_by_gpg(gnupg, store.revocation_certificate(ALICE), info.fingerprint)
     assert [each[1] for each in fields if each[0] == "pub"] == ["r"]
 
@@ -211,6 +214,48 @@ def store_and(public: bytes, signature: bytes) -> bytes:
     """Return a certificate with a signature behind its primary key."""
     first, *rest = map(bytes, packets.parse(public))
     return b"".join([first, signature, *rest])
+
+
+def forged(key: openpgp.Signing, kind: int, *more: bytes) -> bytes:
+    """Return the certificate with somebody else's signature on its last subkey that names the key as its issuer."""
+    found = packets.parse(key.certificate.binary())
+    somebody = openpgp.generate("Mallory", V6 if key.certificate.version == 6 else DEFAULT).secret.primary()
+    assert somebody is not None
+    issuer = bytes([key.certificate.version]) + bytes.fromhex(key.certificate.fingerprint)
+    created = by_hand.subpacket(by_hand.CREATED, int(time.time()).to_bytes(4, "big"))
+    hashed = b"".join([created, by_hand.subpacket(by_hand.ISSUER_FINGERPRINT, issuer), *more])
+    covered = packets.covered(next(each for each in reversed(found) if each.tag in packets.PUBLIC).body)
+    return key.certificate.binary() + somebody.signature(kind, covered, hashed)
+
+
+@pytest.mark.parametrize("profile", [DEFAULT, COMPAT, V6])
+def test_what_others_signed_in_a_keys_name_is_not_signed_again(store: Keystore, profile: str) -> None:
+    """A24: anybody can publish a certificate with such a signature, and Sequoia keeps it; a change passes it over."""
+    info = store.generate(ALICE, profile)
+    key = openpgp.Signing(store._secrets.get(info.fingerprint), store._named(ALICE))
+    authenticate = by_hand.subpacket(by_hand.KEY_FLAGS, b"\x20")
+    ends = by_hand.subpacket(by_hand.KEY_EXPIRY, (10 * DAY).to_bytes(4, "big"))
+    for evil in (forged(key, 0x28), forged(key, 0x18, authenticate, ends)):
+        (after,) = store.import_public(evil)
+        assert after.subkeys == info.subkeys, "nor is it shown"
+        changed = store.set_expiry(ALICE, (after.expires or int(time.time())) + DAY)
+        assert changed.subkeys == info.subkeys
+    store.add_user_id(ALICE, WORK)
+    assert store.decrypt(store.encrypt([WORK], b"data", ALICE, armored=True)).signers
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_key_over_rsa_of_either_version_is_changed(store: Keystore, version: int) -> None:
+    """Version 6 has its numbers at another place (A23)."""
+    profile = pysequoia.Profile.RFC9580 if version == 6 else pysequoia.Profile.RFC4880
+    made = pysequoia.Tsk.generate(ALICE, profile=profile, cipher_suite=pysequoia.CipherSuite.RSA2k)
+    (info,) = store.import_secret(bytes(made), ())
+    assert info.version == version
+    assert store.set_expiry(ALICE, info.created + DAY).expires == info.created + DAY
+    assert store.set_expiry(ALICE, None).expires is None
+    store.add_user_id(ALICE, WORK)
+    assert store.revoke_user_id(ALICE, ALICE).user_ids == (WORK,)
+    assert store.decrypt(store.encrypt([WORK], b"data", WORK, armored=True)).signers
 
 
 def test_a_change_that_cannot_be_written_is_none(store: Keystore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from keyring.backends import SecretService as Backend
 
+from tests.enclave.cheap import CHEAP
+from tests.enclave.keepers import FolderKeeper
 from tests.harness.ordinary import ordinary
 from tests.harness.secret_service import SecretService, State, running
+from trollbridge.actors.heartbeat import SILENT
 from trollbridge.enclave import keychain, keychain_client
-from trollbridge.enclave.keychain_client import Keychain, NoKeychain
+from trollbridge.enclave.access import Access
+from trollbridge.enclave.keychain_client import PATIENCE, WHOLE, Keychain, NoKeychain
 from trollbridge.enclave.keychain_words import ANSWER_SIZE, REQUEST, REQUEST_SIZE, Verb, Word, account
 from trollbridge.messages.errors import KeychainFailed, RootMissing
 from trollbridge.messages.secret import Secret
+from trollbridge.messages.vault import KEYCHAIN_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,8 +214,42 @@ def test_a_daemon_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None
             with pytest.raises(KeychainFailed, match="does not answer"):
                 Keychain(beside).fetch(VAULT, 1)
     near, far = socket.socketpair()
-    with far, pytest.raises(KeychainFailed, match="did not answer within"):
+    with far, pytest.raises(KeychainFailed, match="did not answer in time"):
         Keychain(lambda: near, patience=0.2).fetch(VAULT, 1)
+
+
+def test_a_slow_keychain_does_not_have_the_vault_given_up_as_hung(path: str, tmp_path: Path) -> None:
+    """All requests of one change end before a process counts as hung, each however slow; the vault stays (A47, A57)."""
+    assert 2 * PATIENCE < WHOLE < SILENT - PATIENCE
+    keeper = FolderKeeper(tmp_path / "roots")
+    access = Access(path, floor=CHEAP, keychain=keeper)
+    access.create(KEYCHAIN_ONLY, None)
+    access.close()
+    [kept] = keeper.roots().values()
+    asked: list[socket.socket] = []
+
+    def slow() -> socket.socket:
+        """Give the root after a while to whoever asks first and third; let the second wait."""
+        near, far = socket.socketpair()
+        asked.append(far)
+        if len(asked) != 2:
+            threading.Timer(0.2, far.sendall, [bytes([Word.DONE]) + kept]).start()
+        return near
+
+    access = Access(path, floor=CHEAP, keychain=Keychain(slow, whole=0.5))
+    before = time.monotonic()
+    with pytest.raises(KeychainFailed, match="in time"):
+        access.rotate_root(None)
+    assert 0.4 < time.monotonic() - before < PATIENCE
+    access.unlock(KEYCHAIN_ONLY, None)  # what comes later has its own time
+    assert len(asked) == 3
+    access.close()
+    for far in asked:
+        far.close()
+    access = Access(path, floor=CHEAP, keychain=keeper)
+    access.unlock(KEYCHAIN_ONLY, None)
+    access.rotate_root(None)
+    access.close()
 
 
 @pytest.mark.parametrize("said", [b"", b"\0", bytes(ANSWER_SIZE - 1)], ids=len)

@@ -49,7 +49,12 @@ def test_a_vault_of_two_layers_lives_in_a_whole_ring(tmp_path: Path) -> None:
         puppet.result("vault.lock")
         wrong = refusal(lambda: puppet.act(keychain_acts.unlock, password=PASSWORD, mode=PASSWORD_ONLY))
         assert wrong.startswith("WrongMode")
-        puppet.act(keychain_acts.unlock, password=PASSWORD, mode=TWO_LAYERS)
+        known = bytes.fromhex(first.split(".")[0])
+        unlock = functools.partial(puppet.act, keychain_acts.unlock, mode=TWO_LAYERS)
+        for other, password in ((bytes(16), PASSWORD), (bytes(16), None), (b"", None)):
+            wrong = refusal(functools.partial(unlock, password=password, known=other))
+            assert wrong.startswith("AuthenticationFailed"), "before the proof, or the lack of one, is looked at"
+        puppet.act(keychain_acts.unlock, password=PASSWORD, mode=TWO_LAYERS, known=known)
         puppet.act(keychain_acts.rotate_root, password=PASSWORD)
         [(second, other)] = service.items().items()
         assert (first.split(".")[0], first != second, root != other) == (second.split(".")[0], True, True)
@@ -65,7 +70,7 @@ def test_a_vault_of_two_layers_lives_in_a_whole_ring(tmp_path: Path) -> None:
         assert puppet.result("vault.export_public", "Alice").startswith(b"-----BEGIN PGP PUBLIC")
         puppet.act(keychain_acts.change_mode, password=NEW, mode=KEYCHAIN_ONLY, new=None)
         puppet.result("vault.lock")
-        puppet.act(keychain_acts.unlock, password=None, mode=KEYCHAIN_ONLY)
+        puppet.act(keychain_acts.unlock, password=None, mode=KEYCHAIN_ONLY, known=known)
         puppet.act(keychain_acts.change_mode, password=None, mode=PASSWORD_ONLY, new=PASSWORD)
         assert service.items() == {}
         assert puppet.leave() == 0

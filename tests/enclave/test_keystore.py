@@ -12,7 +12,7 @@ import pysequoia
 import pytest
 
 from tests.enclave.gnupg import YEARS_AGO
-from trollbridge.enclave import openpgp, packets
+from trollbridge.enclave import key_editing, openpgp, packets
 from trollbridge.enclave.database import Database
 from trollbridge.enclave.gate import Caller, Gate
 from trollbridge.enclave.keystore import Keystore
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 ALICE = "Alice <alice@example.org>"
 BOB = "Bob <bob@example.org>"
+MALLORY = "Mallory <mallory@example.org>"
 
 
 def opened_keys(records: Records) -> Keystore:
@@ -116,16 +117,85 @@ def test_a_user_id_that_could_be_taken_for_something_else_is_refused(store: Keys
     assert store.list_keys() == ()
 
 
-def test_a_user_id_of_two_living_keys_is_ambiguous(store: Keystore) -> None:
-    """An imported certificate cannot slip under somebody's name; a revoked one does not stand in the way (I4)."""
-    mine = store.generate(ALICE)
-    other = openpgp.generate(ALICE)
+def test_a_user_id_of_several_keys_means_the_one_that_is_trusted_most(store: Keystore) -> None:
+    """Own before trusted before unknown; of two that are trusted alike none, be one of them revoked (I4, A31)."""
+    real, other = (openpgp.generate(ALICE) for _ in range(2))
+    store.import_public(real.certificate.binary())
+    assert store.show_key(ALICE).fingerprint == real.certificate.fingerprint
     store.import_public(other.certificate.binary())
+    for known in (other.certificate.binary(), revocation(other), revocation(real)):
+        store.import_public(known)
+        for attempt in (
+            lambda: store.encrypt([ALICE], b"data", None, armored=True),
+            lambda: store.set_trust(ALICE, trusted=True),
+            lambda: store.delete_key(ALICE),
+        ):
+            with pytest.raises(InvalidName, match="fingerprint"):
+                attempt()
+    store.set_trust(real.certificate.fingerprint, trusted=True)
+    with pytest.raises(KeyUnusable, match="revoked"):
+        store.encrypt([ALICE], b"data", None, armored=True)
+    mine = store.generate(ALICE)
+    assert store.sign(ALICE, b"data", DETACHED, armored=True)
+    assert store.decrypt(store.encrypt([ALICE], b"data", None, armored=True)).recipient == mine.fingerprint
+
+
+def test_a_certificate_that_lives_longer_takes_nobodys_name(store: Keystore) -> None:
+    """A31: whose certificate has expired is not encrypted to by a stranger's; what was renewed is (honest path)."""
+    expired, hostile = openpgp.generate(ALICE, lifetime=-10), openpgp.generate(ALICE)
+    store.import_public(expired.certificate.binary())
+    store.set_trust(ALICE, trusted=True)
+    store.import_public(hostile.certificate.binary())
+    with pytest.raises(KeyUnusable, match="expired"):
+        store.encrypt([ALICE], b"for Alice", None, armored=True)
+    renewed = key_editing.expiring(expired, None)
+    store.import_public(renewed.binary())
+    message = store.encrypt([ALICE], b"for Alice", None, armored=True)
+    assert openpgp.Opener().decrypt(message, [("", expired.secret, None)], lambda _: [])[1].content == b"for Alice"
+
+
+def test_of_ones_own_keys_the_living_one_is_meant(store: Keystore) -> None:
+    """It has taken the dead one's place by its owner's doing; two that live are not guessed between."""
+    dead = store.generate(ALICE)
+    store.revoke_key(ALICE)
+    with pytest.raises(KeyUnusable, match="revoked"):
+        store.sign(ALICE, b"data", DETACHED, armored=True)
+    living = store.generate(ALICE)
+    assert store.show_key(ALICE).fingerprint == living.fingerprint != dead.fingerprint
+    store.generate(ALICE)
+    with pytest.raises(InvalidName):
+        store.sign(ALICE, b"data", DETACHED, armored=True)
+
+
+def test_trust_is_in_user_ids_and_not_in_what_is_added_to_them(store: Keystore) -> None:
+    """A31: Mallory was vouched for as Mallory, and not by the name that an update adds, which anybody may import."""
+    mallory = openpgp.generate(MALLORY)
+    fingerprint = mallory.certificate.fingerprint
+    store.import_public(mallory.certificate.binary())
+    store.set_trust(MALLORY, trusted=True)
+    also_alice = mallory._replace(certificate=key_editing.with_user_id(mallory, ALICE))
+    (info,) = store.import_public(also_alice.certificate.binary())
+    assert (info.user_ids, info.unvouched, info.trust) == ((MALLORY,), (ALICE,), TRUSTED)
+    signature = openpgp.sign(mallory, b"data", DETACHED)
+    (signer,) = store.verify(b"data", signature).signers
+    assert (signer.user_id, signer.trust) == (MALLORY, TRUSTED)
+    by_name = store.show_key(ALICE)
+    assert (by_name.fingerprint, by_name.trust, by_name.unvouched) == (fingerprint, UNKNOWN, ())
+
+    real = openpgp.generate(ALICE)
+    store.import_public(real.certificate.binary())
     with pytest.raises(InvalidName):
         store.encrypt([ALICE], b"data", None, armored=True)
-    assert store.sign(ALICE, b"data", DETACHED, armored=True), "only one of them can sign"
-    store.import_public(revocation(other))
-    assert store.decrypt(store.encrypt([ALICE], b"data", None, armored=True)).recipient == mine.fingerprint
+    store.set_trust(real.certificate.fingerprint, trusted=True)
+    assert store.show_key(ALICE).fingerprint == real.certificate.fingerprint
+
+    only_alice = key_editing.without_user_id(also_alice, MALLORY)
+    (info,) = store.import_public(only_alice.binary())
+    assert (info.user_ids, info.unvouched, info.trust) == ((ALICE,), (), UNKNOWN)
+    (signer,) = store.verify(b"data", signature).signers
+    assert (signer.user_id, signer.trust) == (ALICE, UNKNOWN)
+    assert store.show_key(ALICE).fingerprint == real.certificate.fingerprint
+    assert store.set_trust(fingerprint, trusted=True).trust == TRUSTED, "whoever says so again, says it of this name"
 
 
 def test_others_certificates_are_kept_and_cannot_sign(store: Keystore) -> None:
@@ -140,7 +210,7 @@ def test_others_certificates_are_kept_and_cannot_sign(store: Keystore) -> None:
     message = store.encrypt([BOB], b"data", None, armored=True)
     with pytest.raises(CannotDecrypt):
         store.decrypt(message)
-    report = openpgp.Opener().decrypt(message, [("", bob.secret)], lambda _: [])[1]
+    report = openpgp.Opener().decrypt(message, [("", bob.secret, None)], lambda _: [])[1]
     assert report.content == b"data"
     verified = store.verify(b"data", openpgp.sign(bob, b"data", DETACHED))
     (signer,) = verified.signers
@@ -181,7 +251,7 @@ def test_a_revoked_key_of_ones_own_opens_what_it_has_and_does_nothing_else(store
     assert (after.secret, after.revoked) == (True, True)
     with pytest.raises(KeyUnusable):
         store.sign(ALICE, b"data", DETACHED, armored=True)
-    assert openpgp.Opener().decrypt(message, [("", key.secret)], lambda _: [])[1].content == b"old"
+    assert openpgp.Opener().decrypt(message, [("", key.secret, None)], lambda _: [])[1].content == b"old"
     unsigned = pysequoia.encrypt(b"late", recipients=[key.certificate.witness()])
     assert store.decrypt(unsigned).plaintext == b"late"
 
@@ -327,7 +397,9 @@ def test_what_was_vouched_for_is_still_when_the_vault_is_opened_again(store: Key
     store.import_public(openpgp.generate(BOB).certificate.binary())
     store.set_trust(BOB, trusted=True)
     again = opened_keys(records)
-    assert [each.trust for each in again.list_keys()] == [TRUSTED]
+    assert [(each.trust, each.user_ids) for each in again.list_keys()] == [(TRUSTED, (BOB,))]
+    records.write(Put(Kind.TRUST, again.list_keys()[0].fingerprint, b"\xc1"))
+    assert [each.trust for each in opened_keys(records).list_keys()] == [UNKNOWN], "what it does not understand"
     again.delete_key(BOB)
     assert len(records) == 0
 

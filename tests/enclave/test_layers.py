@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.enclave.cheap import CHEAP
-from tests.enclave.children import killed_at
+from tests.enclave.children import at_each_death
 from tests.enclave.keepers import FolderKeeper, Forgetful
 from trollbridge.enclave.access import Access
 from trollbridge.enclave.database import Database
@@ -24,6 +24,7 @@ from trollbridge.enclave.header import (
     fits,
     has_keychain,
     has_password,
+    stored_key,
     unwrap,
 )
 from trollbridge.enclave.sealing import Kind
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 SECRET: Final = "secret"
 NEW: Final = "another secret"
+STORED_SIZES: Final = {TWO_LAYERS: 48, PASSWORD_ONLY: 32, KEYCHAIN_ONLY: 0}
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def test_neither_layer_alone_opens_a_vault_of_two(path: str, keeper: FolderKeepe
         (client_key, Secret.of(wrong)),
         (None, Secret.of(root)),
         (wrong, Secret.of(root)),
-        (header.stored_key, Secret.of(root)),
+        (stored_key(header, Secret.of(root)), Secret.of(root)),
     ]
     for mode in MODES:  # a thief need not believe what the header says
         for password, keychain in alone:
@@ -188,7 +190,7 @@ def test_a_vault_opens_in_its_own_mode_only(path: str, keeper: FolderKeeper, mod
 
     header = header_of(path)
     sizes = {
-        "stored_key": header.stored_key or bytes(32) if has_password(other) else b"",
+        "stored": header.stored[:32].ljust(STORED_SIZES[other], b"\0")[: STORED_SIZES[other]],
         "mark": header.mark or bytes(32) if has_keychain(other) else b"",
     }
     cost = CHEAP if has_password(other) else header.parameters
@@ -205,7 +207,7 @@ def test_a_vault_opens_in_its_own_mode_only(path: str, keeper: FolderKeeper, mod
     access.close()
 
 
-@pytest.mark.parametrize("part", ["number", "mark", "salt", "parameters", "stored_key"])
+@pytest.mark.parametrize("part", ["number", "mark", "fresh", "salt", "parameters", "stored"])
 def test_every_part_of_the_header_is_bound(path: str, keeper: FolderKeeper, part: str) -> None:
     """Changed, with the digest made good, it opens nothing, even for whoever passes by the checks (A29)."""
     made(path, keeper, TWO_LAYERS).close()
@@ -221,7 +223,10 @@ def test_every_part_of_the_header_is_bound(path: str, keeper: FolderKeeper, part
     changed = msgspec.structs.replace(header, **{part: new[type(old)]})
     with pytest.raises(VaultCorrupt):
         unwrap(changed, client_key, Secret.of(root))
+    with pytest.raises(VaultCorrupt):
+        stored_key(changed, Secret.of(root))
     unwrap(header, client_key, Secret.of(root)).drop()
+    assert stored_key(header, Secret.of(root)) == pw.stored_key(client_key)
 
 
 @pytest.mark.parametrize("mode", ["", "none", "two-layers", "PASSWORD-ONLY"])
@@ -456,12 +461,16 @@ def opens(path: str, keeper: FolderKeeper) -> Header:
     answers: list[bytes | None] = [None]
     if has_password(header.mode):
         salted = [pw._salted_password(each, header.salt, header.parameters) for each in (SECRET, NEW)]
-        answers = [
-            each for each, _ in map(pw.client_and_server_key, salted) if pw.stored_key(each) == header.stored_key
-        ]
+        stored = stored_key(header, root)
+        answers = [each for each, _ in map(pw.client_and_server_key, salted) if pw.stored_key(each) == stored]
     [client_key] = answers
     unwrap(header, client_key, root).drop()
     return header
+
+
+def left_in(folder: Path) -> tuple[str, FolderKeeper]:
+    """Return the vault and the keychain of a folder that is a copy of a test's own."""
+    return str(folder / "test.vault"), FolderKeeper(folder / "roots")
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -470,19 +479,14 @@ def test_a_change_killed_before_any_system_call_leaves_old_or_new_layers(
 ) -> None:
     """SIGKILL before each system call, of the keychain too: the vault opens, with old layers or new (A47, A58)."""
     made(path, keeper, TWO_LAYERS).close()
-    pristine, roots, before = Path(path).read_bytes(), keeper.roots(), header_of(path)
+    before = header_of(path)
 
     def prepared() -> Callable[[], object]:
         claimed = opened(path, keeper)._claimed()
-        taken = claimed.take(pw.prove(SECRET, claimed.challenge(expect=False), CHEAP))
+        taken = claimed.take(pw.prove(SECRET, claimed.challenge(), CHEAP))
         return lambda: CHANGES[change](claimed, taken)
 
-    took_effect: list[bool] = []
-    while killed_at(prepared, 2 * len(took_effect) + 1):  # each call stops twice; between two calls nothing changes
-        took_effect.append(opens(path, keeper) != before)
-        Path(path).write_bytes(pristine)
-        Path(f"{path}-journal").unlink(missing_ok=True)
-        keeper.restore(roots)
+    took_effect = at_each_death(prepared, Path(path).parent, lambda left: opens(*left_in(left)) != before)
     assert len(took_effect) > 30
     assert took_effect == sorted(took_effect), "once it has taken effect, no later death undoes it"
     assert {True, False} == set(took_effect)
@@ -497,18 +501,17 @@ def test_a_two_layer_creation_killed_before_any_system_call_leaves_a_vault_or_no
         access, verifier = opened(path, keeper), verifier_of(TWO_LAYERS)
         return lambda: access.create(TWO_LAYERS, verifier)
 
-    found: list[str] = []
-    while killed_at(prepared, 2 * len(found) + 1):
-        found.append(error_of(lambda: opens(path, keeper)))
-        for each in (path, f"{path}-journal"):
-            Path(each).unlink(missing_ok=True)
-        keeper.restore({})
-    assert set(found) == {"VaultMissing", ""}
-    assert found == sorted(found, reverse=True)
-    Path(path).unlink()
-    left = keeper.roots()
-    reads(made(path, keeper, TWO_LAYERS), TWO_LAYERS)
-    assert len(keeper.roots()) == len(left) + 1 == 2
+    def left_by(left: Path) -> tuple[str, int]:
+        name, roots = left_in(left)
+        found, before = error_of(lambda: opens(name, roots)), len(roots.roots())
+        if found:
+            reads(made(name, roots, TWO_LAYERS), TWO_LAYERS)
+            assert len(roots.roots()) == before + 1
+        return found, before
+
+    found = at_each_death(prepared, Path(path).parent, left_by)
+    assert set(found) == {("VaultMissing", 0), ("VaultMissing", 1), ("", 1)}
+    assert [each for each, _ in found] == sorted((each for each, _ in found), reverse=True)
 
 
 def test_the_layers_of_a_missing_vault_are_missing(path: str, keeper: FolderKeeper) -> None:
@@ -534,7 +537,7 @@ def test_the_layers_of_a_missing_vault_are_missing(path: str, keeper: FolderKeep
 
 def test_a_header_of_another_shape_is_corrupt() -> None:
     """Whatever its digest says: modes that are none, sizes that do not fit the mode, forms to come (A29)."""
-    good = Header(2, bytes(16), TWO_LAYERS, 1, bytes(32), bytes(16), CHEAP, bytes(32), b"wrapped")
+    good = Header(2, bytes(16), TWO_LAYERS, 1, bytes(32), bytes(32), bytes(16), CHEAP, bytes(48), b"wrapped")
     assert decode_header(encode_header(good)) == good
     replace = msgspec.structs.replace
     bad = [
@@ -546,7 +549,9 @@ def test_a_header_of_another_shape_is_corrupt() -> None:
         replace(good, number=2**62),
         replace(good, mark=b""),
         replace(good, salt=b""),
-        replace(good, stored_key=b""),
+        replace(good, fresh=b""),
+        replace(good, stored=b""),
+        replace(good, stored=bytes(32)),
         replace(good, vault=b""),
         replace(good, form=1, mode=KEYCHAIN_ONLY),
     ]

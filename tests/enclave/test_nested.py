@@ -54,7 +54,7 @@ def knowing(*known: Certificate) -> Find:
 
 def opened(message: bytes, key: Signing, *known: Certificate) -> openpgp.Report:
     """Decrypt with one key, knowing these signers."""
-    return opener().decrypt(message, [("", key.secret)], knowing(*known))[1]
+    return opener().decrypt(message, [("", key.secret, None)], knowing(*known))[1]
 
 
 def signers(report: openpgp.Report) -> list[str]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.enclave.children import in_child
-from trollbridge.enclave import openpgp, outline, packets
+from trollbridge.enclave import openpgp, outline, packets, recipients
 from trollbridge.enclave.certificate import Certificate
 from trollbridge.enclave.openpgp import Opener
 from trollbridge.messages.errors import BadSignature, CannotDecrypt, DeclaredError, NotOpenPGP
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 LITERAL: Final = 11
 COMPRESSED: Final = 8
 HUGE: Final = 200 << 20
+BEGIN: Final = b"-----BEGIN PGP MESSAGE-----\n"
+
+
+@pytest.fixture
+def opener() -> Opener:
+    """Return what decrypts."""
+    return Opener()
 
 
 def literal(data: bytes) -> bytes:
@@ -155,27 +162,119 @@ def test_a_packet_that_claims_to_be_giant_is_as_large_as_it_is() -> None:
                 lambda: openpgp.verify(data, None, lambda _: []),  # noqa: B023  # called at once
                 lambda: openpgp.verify(b"data", data, lambda _: []),  # noqa: B023
                 lambda: Certificate.read(data),  # noqa: B023
-                lambda: opener.decrypt(data, [("", key.secret)], lambda _: []),  # noqa: B023
+                lambda: opener.decrypt(data, [("", key.secret, None)], lambda _: []),  # noqa: B023
             ):
                 with pytest.raises(DeclaredError):
                     attempt()
 
 
+HOSTILE: Final[dict[str, Callable[[int], bytes]]] = {
+    "headers that end nowhere": lambda size: BEGIN + b"a:b:c:d:e:\n" * (size // 11) + b"x\n",
+    "one header without end": lambda size: BEGIN + b"a:" * (size // 2),
+    "colons and blanks": lambda size: BEGIN + (b": \t" * 300 + b"\n") * (size // 901),
+    "beginnings alone": lambda size: BEGIN * (size // len(BEGIN)),
+    "beginnings with headers": lambda size: (BEGIN + b"a:b\n" * 20) * (size // (len(BEGIN) + 80)),
+    "beginnings that end in blanks": lambda size: (BEGIN[:-1] + b" " * 1000) * (size // 1000),
+    "blocks without content": lambda size: (BEGIN + b"\n-----END PGP MESSAGE-----\n") * (size // 55),
+    "blocks that do not end": lambda size: (BEGIN + b"\nx\n") * (size // 30),
+    "carriage returns": lambda size: BEGIN + b"\r" * size,
+}
+"""Armor that is none, of about so many octets: what made a search with a way back take hours."""
+
+
+def test_hostile_armor_is_refused_in_linear_work(opener: Opener) -> None:
+    """P3: a mebibyte of each, for each thing that takes input, in seconds that would not do for a thousandth of it."""
+
+    def refused() -> str:
+        resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+        wrong = [
+            name
+            for name, make in HOSTILE.items()
+            for attempt in _attempts(make(1 << 20), opener)
+            if not _refuses(attempt)
+        ]
+        return repr(wrong)
+
+    assert in_child(refused) == "[]"
+
+
+def _attempts(data: bytes, opener: Opener) -> tuple[Callable[[], object], ...]:
+    return (
+        lambda: openpgp.verify(data, None, lambda _: []),
+        lambda: openpgp.verify(b"data", data, lambda _: []),
+        lambda: Certificate.read(data),
+        lambda: opener.decrypt(data, [], lambda _: []),
+        lambda: recipients.named(data),
+    )
+
+
+def _refuses(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except NotOpenPGP:
+        return True
+    return False
+
+
+def test_many_headers_are_read_and_too_many_are_not() -> None:
+    """The honest path: a line for each user id, as sq writes them; and text that only looks like armor before it."""
+    key = openpgp.generate("Alice").certificate
+    begin, *rest = key.armored().splitlines(keepends=True)
+    text = rest[rest.index(b"\n") + 1 :]
+    headers = b"".join(b"Comment: user id: %d\n" % number for number in range(1000))
+    for between in (b"\n", b" \t\r\n", headers + b"\n", headers.replace(b"\n", b"\r\n") + b"\r\n"):
+        (found,) = Certificate.read(BEGIN + b"no header\n" + begin + between + b"".join(text))
+        assert found.fingerprint == key.fingerprint
+    with pytest.raises(NotOpenPGP):
+        outline.binary(begin + b"Comment: x\n" * (outline.MOST_HEADERS // 11 + 1) + b"\n" + b"".join(text))
+
+
+def test_a_body_in_tiny_parts_takes_no_memory() -> None:
+    """P3: a hundred times what comes in, with parts of one octet each; the first of 512 at least, and most of them."""
+    first = b"\xe9" + bytes(512)
+    for wrong in (
+        b"\xd2" + b"\xe0x" * (2 << 20),
+        b"\xd2" + first + b"\xe0x" * (2 << 20),
+        b"\xd2\xe8" + bytes(256) + b"\0",
+    ):
+        with pytest.raises(NotOpenPGP):
+            list(outline.top(wrong))
+    for tag in (1, 2, 4, 6, 13):  # what is no data does not come in parts
+        with pytest.raises(NotOpenPGP):
+            list(outline.top(bytes([0xC0 | tag]) + first + b"\0"))
+    ((tag, parts),) = outline.top(b"\xd2" + first * 5000 + b"\xe0x" * 30 + b"\0")
+    assert (tag, len(parts), sum(map(len, parts))) == (18, 5031, 5000 * 512 + 30)
+
+
+def test_tiny_packets_take_no_memory(gnupg: GnuPG) -> None:
+    """P3: of each that is parsed 300 octets are kept; a key with a hundred user ids is no such thing."""
+    for wrong in (b"\xcd\0" * 100_000, b"\xca\3PGP" * 100_000, b"\xb4\0" * 100_000):
+        with pytest.raises(NotOpenPGP):
+            list(outline.top(wrong))
+    name = gnupg.new_key("0", "ed25519", "cert")
+    for number in range(1, 20):
+        gnupg.out("--quick-add-uid", name, str(number))
+    (found,) = Certificate.read(gnupg.certificate(name))
+    assert len(found.user_ids) == 20
+
+
 def test_headers_of_every_form_are_read() -> None:
     """RFC 9580, section 4.2: the current and the old format, lengths of each size, bodies in parts, and without one."""
     body = os.urandom(300)
+    large = os.urandom(1200)
     forms = {
         "one octet": b"\xcb\x64" + body[:100],
         "two octets": b"\xcb\xc0\x6c" + body,
         "five octets": packets.framed(LITERAL, body),
-        "in parts": b"\xcb\xe7" + body[:128] + b"\xe7" + body[128:256] + b"\x2c" + body[256:],
+        "in parts": b"\xcb\xe9" + large[:512] + b"\xe9" + large[512:1024] + b"\xb0" + large[1024:],
         "old, one octet": b"\xac\x64" + body[:100],
         "old, two octets": b"\xad\x01\x2c" + body,
         "old, four octets": b"\xae\x00\x00\x01\x2c" + body,
     }
     for name, form in forms.items():
         (first, second) = outline.top(form + b"\xcb\x01x")
-        assert (name, first[0], b"".join(first[1])) == (name, LITERAL, body[:100] if "one" in name else body)
+        expected = large if "parts" in name else body[:100] if "one" in name else body
+        assert (name, first[0], b"".join(first[1])) == (name, LITERAL, expected)
         assert (second[0], b"".join(second[1])) == (LITERAL, b"x")
     ((tag, rest),) = outline.top(b"\xaf" + body)
     assert (tag, b"".join(rest)) == (LITERAL, body)
@@ -199,4 +298,4 @@ def test_a_message_cut_off_anywhere_is_refused(gnupg: GnuPG) -> None:
     for message in (encrypted, theirs):
         for cut in range(len(message)):
             with pytest.raises((CannotDecrypt, NotOpenPGP)):
-                opener.decrypt(message[:cut], [("", key.secret)], lambda _: [key.certificate])
+                opener.decrypt(message[:cut], [("", key.secret, None)], lambda _: [key.certificate])

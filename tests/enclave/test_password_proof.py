@@ -58,7 +58,7 @@ class Unwrapped(NamedTuple):
 
 def unwrap(header: Header, challenge: Challenge, proof: Proof) -> Unwrapped:
     """Judge a proof, and open what it opens, as `layers` does."""
-    answer = passwords.judged(header.stored_key, challenge, proof)
+    answer = passwords.judged(headers.stored_key(header, None), challenge, proof)
     unwrapped = headers.unwrap(header, answer.client_key, None)
     try:
         signature = pw.mac(bytes(unwrapped.server_key.view), answer.message)
@@ -173,8 +173,8 @@ def test_what_is_stored_makes_no_proof() -> None:
     header = header_of("secret")
     challenge = challenge_of(header)
     message = pw.auth_message(challenge, bytes(32))
-    signature = pw.mac(header.stored_key, message)
-    for guess in (header.stored_key, header.wrapped[:32], bytes(32)):
+    signature = pw.mac(header.stored, message)
+    for guess in (header.stored, header.wrapped[:32], bytes(32)):
         proof = Proof(challenge.nonce, bytes(32), pw.exclusive_or(guess, signature))
         with pytest.raises(WrongPassword):
             unwrap(header, challenge, proof)

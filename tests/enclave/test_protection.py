@@ -42,7 +42,7 @@ def secrets(found: list[Packet]) -> list[Packet]:
 def test_sequoia_opens_what_was_protected_here(kind: str, by: str) -> None:
     """A23, A24: with the password, and with no other; and no secret number stands in it any more."""
     clear = packets.parse(unprotected(kind))
-    made = keys.protection("password") if by == "person" else protection.vault_protection("password")
+    made = s2k.new_protection("password") if by == "person" else protection.vault_protection("password")
     binary = b"".join(protection.protected_again(clear, {}, made))
     tsk = pysequoia.Tsk.from_bytes(binary)
     cert = tsk.extract_certificate()

@@ -6,35 +6,45 @@ import base64
 import contextlib
 import os
 import socket
-from typing import TYPE_CHECKING, Final
+import threading
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.enclave.document_desk import ADA, BOB, DECRYPTING, Desk, checking, signing
-from trollbridge.enclave import recipients
+from tests.enclave.document_desk import ADA, BOB, DECRYPTING, Desk, checking, encrypting, signing
+from trollbridge.enclave import recipients, scribe_job
 from trollbridge.enclave.armor import Armor
 from trollbridge.enclave.certificate import SecretKey
 from trollbridge.enclave.glimpse import Glimpse, glimpse
 from trollbridge.enclave.scribe_job import UNSEEN
 from trollbridge.enclave.scribe_words import (
+    BEGINNING,
     FROM_SCRIBE,
     LARGEST,
+    LARGEST_SAID,
+    MOST_ASKS,
+    MOST_HANDLES,
     TO_SCRIBE,
     Ask,
     Check,
     Done,
+    Failed,
     FromScribe,
     Key,
     Seen,
+    Sighted,
+    Valid,
     Witnesses,
     framed,
     receive,
     unframed,
 )
-from trollbridge.messages.errors import Malformed, NoSuchJob, NotOpenPGP
+from trollbridge.messages.error_codes import ErrorCode
+from trollbridge.messages.errors import BadSignature, CannotDecrypt, Malformed, NoSuchJob, NotOpenPGP, Overloaded
 from trollbridge.messages.vault import COMPAT, DEFAULT, POST_QUANTUM, V6
+from trollbridge.messages.vault_documents import PIECE, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
     from tests.enclave.gnupg import GnuPG
     from trollbridge.enclave.storage import Records
 
+PATIENCE: Final = 20.0
 TEXT: Final = b"A line of a document.\n" * 500
 
 
@@ -58,7 +69,8 @@ def lend(desk: Desk) -> Callable[[str], SecretKey]:
     """Return what gives a key as a scribe gets it."""
 
     def lent(name: str) -> SecretKey:
-        (key,) = desk.keys.decrypting_parts([desk.keys.show_key(name).fingerprint], UNSEEN)
+        fingerprint = desk.keys.show_key(name).fingerprint
+        (key,) = desk.keys.decrypting_parts([fingerprint], UNSEEN, desk.keys.encrypt([name], b"", None, armored=False))
         return SecretKey(key.secret, lambda: key.password)
 
     return lent
@@ -207,9 +219,10 @@ def test_words_arrive_whole_whatever_the_stream_does() -> None:
 def test_a_word_that_is_too_long_or_cut_off_is_refused() -> None:
     """Before anything of it is read."""
     with pytest.raises(Malformed):
-        unframed(bytearray((LARGEST + 1).to_bytes(4, "big")))
-    with pytest.raises(Malformed):
-        framed(bytes(LARGEST + 1))
+        unframed(bytearray((LARGEST_SAID + 1).to_bytes(4, "big")))
+    for size in (LARGEST, LARGEST_SAID):
+        with pytest.raises(Malformed):
+            framed(bytes(size + 1), size)
     for data, error in (((LARGEST + 1).to_bytes(4, "big"), Malformed), (b"", EOFError), (b"\0\0\0\5ab", EOFError)):
         near, far = socket.socketpair()
         with near, far:
@@ -245,47 +258,192 @@ def _say(word: FromScribe) -> bytes:
     return framed(FROM_SCRIBE.encode(word))
 
 
+KNOWN: Final = "0123456789abcdef"
+DONE: Final = Done((), (), 0, again=False)
+
+
 @pytest.mark.parametrize(
     "said",
     [
         (b"\0\0\0\3abc",),
-        ((LARGEST + 1).to_bytes(4, "big"),),
+        ((LARGEST_SAID + 1).to_bytes(4, "big"),),
         (framed(TO_SCRIBE.encode(Check(b""))),),
-        (_say(Seen(("0123456789abcdef",))),),
-        (_say(Done((), (), 0, again=False)),) * 2,
+        (_say(Seen((KNOWN,))),),
+        (_say(Sighted()),),
+        (_say(Ask((KNOWN,))),),
+        (_say(DONE),) * 2,
+        (_say(Failed(ErrorCode.APPROVAL_NEEDED, "Approve everything.")),),
+        (_say(Done((Valid(KNOWN, KNOWN, 1),), (), 0, again=False)),),
+        (_say(Done((), (), 1, again=False)),),
+        (_say(Done((), (), 0, again=True)),),
     ],
 )
 def test_a_scribe_that_says_what_it_may_not_is_let_go_of(desk: Desk, said: tuple[bytes, ...]) -> None:
-    """Junk, a flood, the vault's own words, what belongs to another task: the job is over."""
+    """Junk, a flood, the vault's own words, what belongs to another task: the job is over (K1)."""
     task = signing(ADA)
     number = desk.begin(task, _hostile(*said))
-    with pytest.raises(Malformed):
+    with pytest.raises(Overloaded, match="said what it may not"):
         desk.rest(number, task)
     with pytest.raises(NoSuchJob):
         desk.rest(number, task)
 
 
+def test_what_a_scribe_says_it_failed_by_is_what_a_document_can_fail_by(desk: Desk) -> None:
+    """In plain text, and not too much of it: it is shown to a person."""
+    number = desk.begin(DECRYPTING, _hostile(_say(Failed(ErrorCode.CANNOT_DECRYPT, "\x1b[31m" + "x" * 5000))))
+    with pytest.raises(CannotDecrypt) as caught:
+        desk.rest(number, DECRYPTING)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) <= 500
+
+
 def test_a_scribe_cannot_ask_for_keys_that_its_document_does_not_name(desk: Desk) -> None:
-    """It is lent keys once, by the recipients it names; a second time it is let go of."""
-    seen = _say(Seen((desk.ada,)))
-    number = desk.begin(DECRYPTING, _hostile(seen, seen))
-    with pytest.raises(Malformed):
+    """What it says of recipients is checked against the message, and said once; junk opens with no key (K1)."""
+
+    def attempt(content: bytes, *said: FromScribe) -> None:
+        number = desk.begin(DECRYPTING, _hostile(*map(_say, said)))
+        for at in range(0, BEGINNING, len(content)):
+            desk.jobs.feed(number, at, content, plain=True)
         desk.rest(number, DECRYPTING)
 
+    seen = Seen((desk.ada,))
+    for content in (b"junk" * 25_000, desk.keys.encrypt([BOB], bytes(100_000), None, armored=False)):
+        with pytest.raises((CannotDecrypt, NotOpenPGP)):
+            attempt(content, seen)
+    message = desk.keys.encrypt([ADA], bytes(100_000), None, armored=False)
+    for said in ((seen, seen), (seen, Sighted(), Sighted()), (seen, Done((), (), 1, again=False)), (DONE,)):
+        with pytest.raises(CannotDecrypt, match="said what it may not"):
+            attempt(message, *said)
 
-def test_certificates_are_no_secret_and_a_scribe_may_ask_for_them(desk: Desk) -> None:
-    """For a thousand handles that nobody has, too."""
+
+class Heard:
+    """A scribe whose end a test holds."""
+
+    def __init__(self) -> None:
+        """Make the stream."""
+        self.near, self.far = socket.socketpair()
+
+    def start(self, source: int, target: int) -> socket.socket:
+        """Take the pipes' far ends, and let the document be."""
+        os.close(source)
+        os.close(target)
+        return self.near
+
+
+def test_certificates_are_no_secret_and_a_scribe_may_ask_for_some(desk: Desk) -> None:
+    """For 64 handles at a time, that nobody has or somebody does, each once, when it has the last answer."""
+    scribe = Heard()
+    number = desk.begin(checking(b"signature"), scribe.start)
+    handles = (desk.ada, *(f"{each:016x}" for each in range(MOST_HANDLES - 1)))
+    with scribe.far as far:
+        desk.feed(number, checking(b""), b"x")
+        assert isinstance(receive(far), Check)
+        for _ in range(MOST_ASKS):
+            far.sendall(_say(Ask(handles)))
+            desk.jobs.feed(number, 1, b"", plain=True)
+            desk.jobs.feed(number, 1, b"", plain=True)
+            answer = receive(far)
+            assert isinstance(answer, Witnesses)
+            assert [len(each) for each in answer.certificates] == [1] + [0] * (MOST_HANDLES - 1)
+        far.sendall(_say(Ask(handles)))
+        with pytest.raises(Overloaded, match="said what it may not"):
+            desk.jobs.feed(number, 1, b"", plain=True)
+
+
+@pytest.mark.parametrize("handles", [(KNOWN,) * 2, tuple(f"{each:016x}" for each in range(65)), ("x",), ("AB" * 20,)])
+def test_a_scribe_asks_for_nothing_but_a_few_handles(desk: Desk, handles: tuple[str, ...]) -> None:
+    """One certificate is not sent a thousand times over (K1)."""
+    number = desk.begin(checking(b"signature"), _hostile(_say(Ask(handles))))
+    with pytest.raises(Overloaded, match="said what it may not"):
+        desk.rest(number, checking(b""))
+
+
+@pytest.mark.parametrize("word", [Sighted(), Ask((KNOWN,)), Ask((KNOWN,) * 5000), Seen((KNOWN,)), DONE])
+def test_a_scribe_that_never_stops_talking_keeps_nobody_busy(desk: Desk, word: FromScribe) -> None:
+    """It reads nothing and says one thing for ever: the job is over at once, with nothing piled up (K1, A50)."""
+    scribe = Heard()
+    number = desk.begin(checking(b"signature"), scribe.start)
+    with scribe.far as far:
+        talk = threading.Thread(target=_talk, args=(far, _say(word)))
+        talk.start()
+        with pytest.raises(Overloaded, match="said what it may not"):
+            desk.rest(number, checking(b""))
+        talk.join(PATIENCE)
+        assert not talk.is_alive()
+    with pytest.raises(NoSuchJob):
+        desk.jobs.cancel(number)
+
+
+def _talk(far: socket.socket, said: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            far.sendall(said)
+
+
+def test_a_scribe_that_writes_without_end_is_heard_for_a_bounded_time(desk: Desk) -> None:
+    """A detached signature is not longer than one; a document comes out in pieces, each call one of them (K1)."""
+    for task, error in ((signing(ADA), Overloaded), (encrypting(ADA), None)):
+        targets: list[int] = []
+
+        def start(source: int, target: int, targets: list[int] = targets) -> socket.socket:
+            near, far = socket.socketpair()
+            targets.append(target)
+            desk.held.extend((source, far.detach()))
+            return near
+
+        number = desk.begin(task, start)
+        with os.fdopen(targets[0], "wb", buffering=0) as target:
+            flood = threading.Thread(target=_flood, args=(target,))
+            flood.start()
+            if error is not None:
+                with pytest.raises(error, match="said what it may not"):
+                    desk.rest(number, task)
+            else:
+                pieces = [desk.jobs.feed(number, 0, b"", plain=False) for _ in range(5)]
+                assert max(len(each.data) for each in pieces) <= PIECE
+                desk.jobs.cancel(number)
+            flood.join(PATIENCE)
+            assert not flood.is_alive()
+
+
+def _flood(target: BinaryIO) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            target.write(bytes(1 << 16))
+
+
+def test_only_signers_that_the_vault_has_are_reported_as_valid(desk: Desk) -> None:
+    """Whatever a scribe calls valid: another is unknown, and with none the document is not signed (K1)."""
+    bob = desk.keys.show_key(BOB).subkeys[0].fingerprint
+    stranger = "ab" * 20
+
+    def report(*valid: Valid) -> Report:
+        number = desk.begin(checking(b"signature"), _hostile(_say(Done(valid, (), 0, again=False))))
+        return desk.rest(number, checking(b""))[1]
+
+    found = report(Valid(desk.bob, bob, 5), Valid(stranger, stranger, None), Valid(desk.ada, bob, 5))
+    assert [(each.fingerprint, each.signing_key, each.created) for each in found.signers] == [(desk.bob, bob, 5)]
+    assert found.unknown == (stranger, bob)
+    with pytest.raises(BadSignature):
+        report(Valid(stranger, stranger, None))
+    with pytest.raises(BadSignature):
+        report()
+    for wrong in (Valid(desk.bob, bob, 1 << 40), Valid(desk.bob, bob, -1), Valid(desk.bob, "\x1b[31m", 1)):
+        with pytest.raises(Overloaded, match="said what it may not"):
+            report(wrong)
+
+
+def test_a_scribe_that_does_nothing_is_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a minute after it has all of the document (A50)."""
+    monkeypatch.setattr(scribe_job, "SILENCE", 0.5)
     near, far = socket.socketpair()
 
     def start(source: int, target: int) -> socket.socket:
-        os.close(source)
-        os.close(target)
-        far.sendall(_say(Ask(tuple(f"{each:016x}" for each in range(1000)))))
+        desk.held.extend((source, target))
         return near
 
-    number = desk.begin(checking(b"signature"), start)
+    number = desk.begin(signing(ADA), start)
     with far:
-        desk.feed(number, checking(b""), b"x")
-        assert isinstance(receive(far), Check)
-        answer = receive(far)
-    assert answer == Witnesses(((),) * 1000)
+        desk.feed(number, signing(ADA), b"")
+        with pytest.raises(Overloaded, match="was ended"):
+            desk.rest(number, signing(ADA))

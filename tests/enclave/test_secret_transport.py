@@ -19,6 +19,7 @@ from trollbridge.enclave import openpgp, packets, protection
 from trollbridge.enclave.gate import Content
 from trollbridge.enclave.sealing import Kind
 from trollbridge.enclave.storage import Put
+from trollbridge.messages import s2k
 from trollbridge.messages.errors import (
     CannotDecrypt,
     KeyExists,
@@ -27,10 +28,11 @@ from trollbridge.messages.errors import (
     NotAllowed,
     NotOpenPGP,
     StorageFailed,
+    VaultCorrupt,
     WrongPassword,
 )
 from trollbridge.messages.s2k import new_protection
-from trollbridge.messages.vault import COMPAT, DEFAULT, DETACHED, PROFILES
+from trollbridge.messages.vault import COMPAT, DEFAULT, DETACHED, PROFILES, S2K, Protection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -269,7 +271,7 @@ def test_a_key_with_a_password_of_its_own_waits_for_it(store: Keystore, records:
         lambda: again.set_expiry(ALICE, None),
         lambda: again.set_key_password(ALICE, None),
         lambda: again.signing_parts(ALICE, "sign", Content.of(TEXT)),
-        lambda: again.decrypting_parts([info.subkeys[1].fingerprint[-16:]], Content.of(TEXT)),
+        lambda: again.decrypting_parts([info.subkeys[1].fingerprint[-16:]], Content.of(TEXT), message),
     ):
         with pytest.raises(KeyLocked):
             attempt()
@@ -297,12 +299,12 @@ def test_the_vaults_password_alone_does_not_open_such_a_record(store: Keystore, 
         found: list[str | None] = []
         for attempt in (password, "own", None, ""):
             with contextlib.suppress(RuntimeError):
-                pysequoia.Tsk.from_bytes(body).signer(attempt)
+                pysequoia.Tsk.from_bytes(body[1:]).signer(attempt)
                 found.append(attempt)
         return found
 
     assert opening() == [password]
-    store.set_key_password(ALICE, keys.protection("own"))
+    store.set_key_password(ALICE, new_protection("own"))
     assert opening() == ["own"]
     store.set_key_password(ALICE, None)
     assert opening() == [password]
@@ -330,7 +332,7 @@ def test_an_older_vault_is_protected_when_it_is_opened(
     works(keys.opened(records)[0], ALICE)
     body = records.get(Kind.SECRET_KEY, fingerprint)
     assert body is not None
-    pysequoia.Tsk.from_bytes(body).signer(records.key_password(fingerprint))
+    pysequoia.Tsk.from_bytes(body[1:]).signer(records.key_password(fingerprint))
     before = records.generation
     works(keys.opened(records)[0], ALICE)
     assert records.generation == before, "once"
@@ -347,7 +349,7 @@ def test_what_a_scribe_gets_works_once_and_elsewhere(store: Keystore) -> None:
     assert pysequoia.sign(tsk.signer(first.password), TEXT)
     with pytest.raises(RuntimeError):
         tsk.signer(second.password)
-    (lent,) = store.decrypting_parts(openpgp.recipients(message), Content.of(TEXT))
+    (lent,) = store.decrypting_parts(openpgp.recipients(message), Content.of(TEXT), message)
     opened = pysequoia.decrypt(message, decryptor=pysequoia.Tsk.from_bytes(lent.secret).decryptor(lent.password))
     assert opened.bytes == TEXT
     assert store.witnesses([info.fingerprint, info.subkeys[0].fingerprint]) == (lent.certificate,)
@@ -355,13 +357,51 @@ def test_what_a_scribe_gets_works_once_and_elsewhere(store: Keystore) -> None:
     (signer,) = store.signers([(info.fingerprint, info.subkeys[0].fingerprint, 7)])
     assert (signer.user_id, signer.trust, signer.created, signer.standing) == (ALICE, "own", 7, "valid")
     with pytest.raises(CannotDecrypt):
-        store.decrypting_parts(["0" * 16], Content.of(TEXT))
+        store.decrypting_parts(["0" * 16], Content.of(TEXT), message)
     store.revoke_key(ALICE)
     with pytest.raises(KeyUnusable):
         store.signing_parts(ALICE, "sign", Content.of(TEXT))
     with pytest.raises(KeyUnusable):
         store.recipient_certs([ALICE])
-    assert store.decrypting_parts([""], Content.of(TEXT))
+    assert store.decrypting_parts([""], Content.of(TEXT), message)
+
+
+WEAK: Final = [
+    S2K(s2k.SALTED, s2k.SHA256, bytes(8), 0, 0, 0, 0, 32),
+    S2K(s2k.ITERATED, s2k.SHA256, bytes(8), s2k.MOST_OCTETS - (1 << 21), 0, 0, 0, 32),
+    S2K(s2k.ITERATED, 2, bytes(8), s2k.MOST_OCTETS, 0, 0, 0, 32),
+    S2K(s2k.ITERATED, s2k.SHA256, bytes(8), 1024, 0, 0, 0, 32),
+    S2K(s2k.SIMPLE, s2k.SHA256, b"", 0, 0, 0, 0, 32),
+]
+
+
+@pytest.mark.parametrize("spec", WEAK)
+def test_a_password_that_was_hardly_stretched_is_refused(store: Keystore, records: Records, spec: S2K) -> None:
+    """A24, A25: no caller can write what looks as if the vault's password protected it, nor what is worth guessing."""
+    store.generate(ALICE)
+    weak = Protection(spec, bytes(32))
+    before = dict(records.items(Kind.SECRET_KEY))
+    for attempt in (lambda: store.set_key_password(ALICE, weak), lambda: store.export_secret(ALICE, weak)):
+        with pytest.raises(NotOpenPGP, match="stretched"):
+            attempt()
+    assert dict(records.items(Kind.SECRET_KEY)) == before
+    works(keys.opened(records)[0], ALICE)
+
+
+def test_whose_password_protects_a_record_is_written_on_it(records: Records) -> None:
+    """And not guessed from how it was stretched; a record that says neither is of schema 1, and has none (A24)."""
+    store = keys.opened(records)[0]
+    info = store.generate(ALICE)
+
+    def body() -> bytes:
+        return records.get(Kind.SECRET_KEY, info.fingerprint) or b""
+
+    assert body()[0] == 0
+    store.set_key_password(ALICE, keys.protection("own"))
+    assert body()[0] == 1
+    records.write(Put(Kind.SECRET_KEY, info.fingerprint, body()[1:]))
+    with pytest.raises(VaultCorrupt):
+        keys.opened(records)
 
 
 def test_secrets_come_and_go_for_the_core_ui_alone(records: Records) -> None:

@@ -76,7 +76,7 @@ def test_the_key_is_found_for_each_kind_of_key(ours: Signing) -> None:
         return holding(message, session, packets.framed(8, b"\2" + zlib.compress(content)))
 
     def opened(content: bytes) -> openpgp.Report:
-        return Opener().decrypt(put(content), [("", ours.secret)], lambda _: [ours.certificate])[1]
+        return Opener().decrypt(put(content), [("", ours.secret, None)], lambda _: [ours.certificate])[1]
 
     assert nested.signed_inside(put(signed), ours.secret) == signed
     report = opened(signed)

@@ -19,7 +19,7 @@ from trollbridge.enclave.access import Access
 from trollbridge.enclave.sealing import Kind
 from trollbridge.enclave.storage import Put
 from trollbridge.messages import password as pw
-from trollbridge.messages.vault import KEYCHAIN_ONLY, MODES, PASSWORD_ONLY
+from trollbridge.messages.vault import KEYCHAIN_ONLY, MODES, PASSWORD_ONLY, TWO_LAYERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def unsealed(key: bytes, associated: list[Any], sealed: bytes) -> bytes:
 
 
 def client_key(password: str, salt: bytes, cost: list[int], stored_key: bytes) -> bytes:
-    """Return ClientKey of SCRAM."""
+    """Return ClientKey of SCRAM; StoredKey must fit it."""
     memory, passes, lanes = cost
     kdf = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory)
     found = hmac.digest(kdf.derive(password.encode()), b"Client Key", "sha256")
@@ -52,13 +52,15 @@ def vault_key(body: bytes, root: bytes) -> tuple[bytes, bytes]:
     """Return the vault's id and its key."""
     digest, fields = body[:32], body[32:]
     assert digest == derived("tb1 vault header", b"", fields)
-    form, vault, mode, number, mark, salt, cost, stored_key, wrapped = msgpack.decode(fields)
+    form, vault, mode, number, mark, fresh, salt, cost, stored, wrapped = msgpack.decode(fields)
+    context = (vault, mode.encode(), salt, msgpack.encode(number), fresh)
+    bound = [form, number, mark, fresh, vault, mode, salt, cost]
+    stored_key = unsealed(derived("tb1 vault stored", root, *context), bound, stored) if mode == TWO_LAYERS else stored
     layers = b"" if mode == KEYCHAIN_ONLY else client_key(SECRET, salt, cost, stored_key)
     if mode != PASSWORD_ONLY:
         assert mark == derived("tb1 keychain", root, vault, msgpack.encode(number))
         layers += root
-    key = derived("tb1 vault wrap", layers, vault, mode.encode(), salt, msgpack.encode(number))
-    both = unsealed(key, [form, number, mark, vault, mode, salt, cost, stored_key], wrapped)
+    both = unsealed(derived("tb1 vault wrap", layers, *context), [*bound, stored], wrapped)
     assert form == 2
     assert len(both) == 64
     return vault, both[:32]

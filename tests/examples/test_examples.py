@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tests.conftest import REPOSITORY
 from tests.ui_adapter.commands import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLES: Final = REPOSITORY / "examples"
 FIRST: Final = ("notary.py", "desk.py", "office.py")
@@ -51,3 +54,17 @@ def test_the_asyncio_example_runs() -> None:
     """A hundred promises are awaited at once (A14)."""
     ended = run("run", "waiting_room:app", folder=EXAMPLES)
     assert (ended.code, ended.output, ended.said) == (0, "100 documents, 100 seals, none like another\n", [])
+
+
+def test_the_vault_s_example_runs_and_runs_again(tmp_path: Path) -> None:
+    """A vault from Python: made, then opened; it signs, and an API key works and is never shown (A28, A48)."""
+    for _ in range(2):
+        place = {"XDG_DATA_HOME": str(tmp_path)}
+        ended = run("run", "-q", "strongroom:app", folder=EXAMPLES, typed="correct horse\n", more=place)
+        assert (ended.code, ended.said) == (0, [])
+        signed, mac, refused = ended.output.splitlines()
+        assert (signed, refused) == (
+            "signed by Ada <ada@example.org>",
+            "not shown: The API key can be used and never be shown.",
+        )
+        assert re.fullmatch(r"mac [0-9a-f]{16}", mac)

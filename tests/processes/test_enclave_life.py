@@ -124,6 +124,20 @@ def test_an_enclave_cannot_say_what_only_the_kernel_knows() -> None:
         puppet.await_epoch(2)
 
 
+def test_an_enclave_does_not_flood_the_user_interface() -> None:
+    """P3: an honest one says what is new, however often it is asked; one that goes on and on is killed."""
+    same = FROM_CHILD.encode(Statement((Evidence(Mechanism.VAULT_LAYERS, State.IN_FORCE, "as I say"),)))
+    with perform(APPLICATION) as puppet:
+        for _ in range(70):
+            puppet.result("employer.layers", "the same")
+        for _ in range(63):
+            puppet.result("employer.say", same)
+        assert puppet.epoch == 1
+        puppet.call("employer.say", same)
+        assert puppet.wait_for("process.refused", member="employer").next == "it is killed"
+        puppet.await_epoch(2)
+
+
 def test_a_user_interface_says_nothing_of_this_kind() -> None:
     """I3: nor does it have errands; it is killed, and started again."""
     with perform(APPLICATION) as puppet:

@@ -1,4 +1,4 @@
-"""Runs the soak: `python tests/soak/run.py [--calls N] [--falls N]`; exits with 1 where something did not hold.
+"""Runs the soak: `python tests/soak/run.py [--calls N] [--falls N] [--mebibytes N]`; exits with 1 on a failure.
 
 Imports the standard library only, until the checkout is importable, which a program in a folder of its own is not.
 """
@@ -10,14 +10,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-CALLS, FALLS = 1_000_000, 1_000
+CALLS, FALLS, MEBIBYTES = 1_000_000, 1_000, 10_240
 
 
 def parsed() -> argparse.Namespace:
     """Read the command line. Exits with 2 where it makes no sense."""
-    parser = argparse.ArgumentParser(description="Very many calls and very many rings under the lock.")
+    parser = argparse.ArgumentParser(description="Very many calls and rings, and one very long document.")
     parser.add_argument("--calls", type=int, default=CALLS, metavar="N", help=f"calls in all ({CALLS:,})")
     parser.add_argument("--falls", type=int, default=FALLS, metavar="N", help=f"dismantlings ({FALLS:,})")
+    parser.add_argument("--mebibytes", type=int, default=MEBIBYTES, metavar="N", help=f"a document's ({MEBIBYTES:,})")
     return parser.parse_args()
 
 
@@ -33,11 +34,30 @@ def main() -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     import_module("tests.benchmarks.process_tree").adopt_orphans()
     try:
-        soaked = import_module("tests.soak.soaking").soak(options.calls, options.falls, tell)
+        if options.mebibytes:
+            documents(options.mebibytes)
+        rings(options.calls, options.falls)
     except AssertionError as failure:
         tell(f"FAILED: {failure}")
         tell("\n".join(line[:300] for note in getattr(failure, "__notes__", ()) for line in note.splitlines()[-40:]))
         return 1
+    return 0
+
+
+def documents(mebibytes: int) -> None:
+    """Carry one document through a vault and back. Raises AssertionError."""
+    carried = import_module("tests.soak.documents").carry(mebibytes, tell)
+    speed = carried.mebibytes / carried.seconds
+    tell(
+        f"{carried.mebibytes:,} MiB encrypted and decrypted in {carried.seconds:.0f} s, {speed:.0f} MiB/s; none stored"
+    )
+    for name, peak in sorted(carried.peaks.items()):
+        tell(f"{name}: at most {peak / 1024:.1f} MiB")
+
+
+def rings(calls: int, falls: int) -> None:
+    """Make calls in very many rings. Raises AssertionError."""
+    soaked = import_module("tests.soak.soaking").soak(calls, falls, tell)
     tell(f"{soaked.calls:,} calls and {soaked.falls:,} dismantlings under the lock in {soaked.seconds:.0f} s")
     tell(f"{soaked.rekeyed:,} by new keys, {soaked.killed:,} by SIGKILL of the enclave; nobody else was killed")
     tell(f"broker and enclaves kept: {', '.join(sorted(soaked.levels))}")
@@ -45,7 +65,6 @@ def main() -> int:
         first, last = held[0], held[-1]
         memory = " → ".join(f"{each.memory_kib / 1024:.1f}" for each in (first, held[min(10, len(held) - 1)], last))
         tell(f"{name}: descriptors {first.descriptors} → {last.descriptors}, memory {memory} MiB (first, 10th, last)")
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import os
 import pytest
 
 from tests.harness.running import Running
+from tests.soak.documents import MOST, carry, check_bounded
 from tests.soak.soaking import APPLICATION, Held, Soak, Soaked, check_stable, soak
 
 CALLS, FALLS = 2_000, 5
+MEBIBYTES = 64
 
 
 def test_rings_fall_and_form_again_under_the_lock_and_every_call_is_answered() -> None:
@@ -47,3 +49,19 @@ def test_what_grows_is_noticed(held: list[Held]) -> None:
     check_stable(Soaked(held={"supervisor": [Held(10, 1000)] * 12}))
     with pytest.raises(AssertionError):
         check_stable(Soaked(held={"supervisor": held}))
+
+
+def test_a_document_passes_through_the_vault_and_back_in_bounded_memory() -> None:
+    """A31 (streamed), A45: each byte is compared, the signature is checked, nothing is stored anywhere."""
+    told: list[str] = []
+    carried = carry(MEBIBYTES, told.append)
+    assert (carried.mebibytes, told) == (MEBIBYTES, [])
+    assert carried.seconds > 0
+
+
+def test_a_process_that_takes_too_much_is_noticed() -> None:
+    """The judgement of the document soak itself."""
+    peaks: dict[str, int] = dict.fromkeys(("troll-ui", "troll-broker", "troll-enclave", "troll-errand"), MOST)
+    check_bounded(peaks)
+    with pytest.raises(AssertionError, match="troll-enclave"):
+        check_bounded({**peaks, "troll-enclave": MOST + 1})

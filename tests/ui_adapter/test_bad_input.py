@@ -136,7 +136,9 @@ def test_a_second_application_on_one_vault_is_refused_and_the_first_goes_on(tmp_
     with talk("run", "declared:hold", more=_vault(tmp_path)) as first:
         first.hear("open\n")
         second = run("run", "declared:status", more=_vault(tmp_path))
-        _one_line(second, UNHANDLED, "keeper: Another application has this vault open; stop it first.")
+        _one_line(
+            second, UNHANDLED, "keeper: Another application or command has this vault open; wait for it, or stop it."
+        )
         first.say("\n")
         first.hear("Ada\n")
         assert first.end() == 0

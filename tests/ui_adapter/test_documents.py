@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from trollbridge.enclave.vault_part import DOCUMENT
 from trollbridge.messages.errors import TooLarge
 from trollbridge.ui_adapter import documents
+from trollbridge.ui_adapter.whole_file import WholeFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+CONTENT: Final = b"all of it" * 100_000
 
 
 def test_a_written_file_is_complete_and_its_owner_s(tmp_path: Path) -> None:
@@ -33,6 +39,106 @@ def test_a_name_as_long_as_a_name_can_be_is_written(tmp_path: Path) -> None:
     target = tmp_path / ("x" * 255)
     documents.write(target, b"here")
     assert target.read_bytes() == b"here"
+
+
+def test_a_name_that_is_as_long_in_octets_is_written_and_replaced(tmp_path: Path) -> None:
+    """What counts is octets, of which a character may have four."""
+    target = tmp_path / ("\N{KEY}" * 63)
+    for content in (b"one", b"another"):
+        documents.write(target, content)
+    assert (target.read_bytes(), len(list(tmp_path.iterdir()))) == (b"another", 1)
+
+
+def _no_unnamed_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the folder behave as on a file system without unnamed files."""
+    monkeypatch.setattr(os, "O_TMPFILE", os.O_WRONLY)  # so open(2) says EISDIR, as such a file system does
+
+
+def _no_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And without links, as FAT."""
+
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    _no_unnamed_files(monkeypatch)
+    monkeypatch.setattr(os, "link", link)
+
+
+def _as_ever(_: pytest.MonkeyPatch) -> None:
+    """Change nothing."""
+
+
+@pytest.mark.parametrize("lacking", [_as_ever, _no_unnamed_files, _no_links])
+def test_what_is_there_is_replaced_only_if_that_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Whatever takes the name meanwhile, up to the last moment, stays as it is; nothing else is left (A29)."""
+    lacking(monkeypatch)
+    target = tmp_path / "message.pgp"
+    with WholeFile(target, replace=False) as sink:
+        sink.write(b"first")
+        sink.commit()
+    assert target.read_bytes() == b"first"
+    target.unlink()
+
+    def taken(take: Callable[[], object]) -> None:
+        with WholeFile(target, replace=False) as sink:
+            sink.write(b"second")
+            take()
+            with pytest.raises(FileExistsError):
+                sink.commit()
+
+    taken(lambda: target.write_bytes(b"somebody else's"))
+    assert target.read_bytes() == b"somebody else's"
+    target.unlink()
+    taken(lambda: target.symlink_to("nowhere"))
+    assert target.is_symlink()
+    documents.write(target, b"third")
+    assert target.read_bytes() == b"third"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_kill_leaves_nothing_or_what_is_complete(tmp_path: Path, *, replace: bool) -> None:
+    """SIGKILL at each call that names a file: beside what was there, at most the whole of the new one (K2)."""
+    target, lengths = tmp_path / "message.pgp", set[int]()
+    for number in range(3):
+        if replace:
+            target.write_bytes(b"old")
+        child = os.fork()
+        if not child:
+            _killed_at(number, target, replace=replace)
+        os.waitpid(child, 0)
+        for each in tmp_path.iterdir():
+            assert each.stat().st_mode & 0o077 == 0 or each == target
+            assert each.read_bytes() in ({b"old", CONTENT} if each == target else {CONTENT})
+        found = len(list(tmp_path.iterdir()))
+        lengths.add(found)
+        for each in tmp_path.iterdir():
+            each.unlink()
+    assert lengths == ({1, 2} if replace else {0, 1})
+
+
+def _killed_at(number: int, target: Path, *, replace: bool) -> None:
+    """Write a file, and be killed before the call of that number that names one; end in any case."""
+    before = [number]
+
+    def counted(call: Callable[..., None]) -> Callable[..., None]:
+        def instead(*arguments: Any, **named: Any) -> None:  # noqa: ANN401  # whatever it takes
+            if not before[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            before[0] -= 1
+            call(*arguments, **named)
+
+        return instead
+
+    os.link, os.replace, os.rename = counted(os.link), counted(os.replace), counted(os.rename)
+    try:
+        with WholeFile(target, replace=replace) as sink:
+            sink.write(CONTENT)
+            sink.commit()
+    finally:
+        os._exit(0)
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,29 @@ def test_a_person_approves_what_is_signed(
     assert courier.error("sign", document, target, name) == "ApprovalRefused"
 
 
+def test_a_person_approves_what_passes_in_pieces_or_in_one_call(courier: Courier, tmp_path: Path) -> None:
+    """A detached signature of any document, from a pipe too; else what fits into one call, and no more (K2, A31)."""
+    size, name = 5 * MIB, "Approved in pieces"
+    content, document, target, back = os.urandom(size), *(tmp_path / each for each in ("document", "target", "back"))
+    document.write_bytes(content)
+    fingerprint = courier.done("handler", "generate", name)["value"]
+    courier.done("encrypt", document, target, [name], "ada")
+    courier.done("constrain", f"key:{fingerprint}")
+    answer = courier.done("approving", "decrypt", True, target, back)  # noqa: FBT003
+    assert [each.split()[:2] for each in answer["asked"]] == [["decrypt", str(target.stat().st_size)]]
+    assert (answer["signers"], back.read_bytes()) == (["ada"], content)
+    with fed(tmp_path / "in", content):
+        answer = courier.done("approving", "sign", True, tmp_path / "in", target, name)  # noqa: FBT003
+    assert [each.split()[:2] for each in answer["asked"]] == [["sign", str(size)]]
+    assert courier.done("verify", document, target)["signers"] == [name]
+    target.unlink()
+    assert courier.error("approving", "sign", False, document, target, name) == "ApprovalRefused"  # noqa: FBT003
+    assert courier.error("sign", document, target, name) == "ApprovalRefused"
+    os.truncate(document, 64 * MIB + 1)
+    assert courier.error("approving", "encrypt", True, document, target, ["ada"], name) == "ApprovalNeeded"  # noqa: FBT003
+    assert _listing(tmp_path) == {"document", "back", "in"}
+
+
 def test_what_is_not_checked_in_pieces_is_checked_in_one_call(courier: Courier, tmp_path: Path) -> None:
     """A signature inside gpg's compressed layer, two in one file, a text framed by one: of up to 64 MiB (A23)."""
     content, document, message, back = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,16 +83,32 @@ def _gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
 def test_a_commit_and_a_tag_are_signed_and_verified_and_an_altered_one_is_not(repository: Repository) -> None:
     """A28: git reads our status lines: who, which key, how far trusted; one changed word is a bad signature."""
     commit = repository.commit("first")
-    assert "Good signature" in repository.git("verify-commit", commit).stderr
+    assert "Good signature" in repository.git("-c", "gpg.minTrustLevel=ultimate", "verify-commit", commit).stderr
     repository.git("tag", "--sign", "v1", "--message", "one")
     assert "Good signature" in repository.git("verify-tag", "v1").stderr
-    shown = repository.git("log", "-1", "--show-signature", "--format=%G? %GS %GP %GT", commit).stdout
-    assert shown.splitlines()[-1] == f"G {ADA} {repository.key.upper()} ultimate"
-    assert "Good signature" in shown
+    shown = repository.git("log", "-1", "--format=%G? %GS %GP %GT", commit).stdout
+    assert shown == f"G {ADA} {repository.key.upper()} ultimate\n"
     forged = repository.store(repository.git("cat-file", "commit", commit).stdout.replace("first", "forged"))
     assert "BAD signature" in repository.git("verify-commit", forged, code=1).stderr
     assert repository.git("log", "-1", "--format=%G? %GS", forged).stdout == f"B {ADA}\n"
-    repository.git("-c", "gpg.minTrustLevel=ultimate", "verify-commit", commit)
+
+
+def test_without_a_terminal_the_variable_that_names_the_password_is_told(repository: Repository) -> None:
+    """Git gives no options, so none is named."""
+    done = subprocess.run(
+        [SHIM, "-bsau", repository.key],
+        input=b"x",
+        capture_output=True,
+        env=environment(repository.safe.variables),
+        timeout=PATIENCE,
+        start_new_session=True,
+        check=False,
+    )
+    assert (done.returncode, b"TROLLBRIDGE_PASSWORD_FILE" in done.stderr, b"--password" in done.stderr) == (
+        2,
+        True,
+        False,
+    )
 
 
 def test_gpg_itself_verifies_our_commit(repository: Repository, gnupg: GnuPG, tmp_path: Path) -> None:
@@ -126,17 +141,16 @@ def test_a_commit_of_gpg_is_verified_once_its_certificate_is_here(repository: Re
     )
     verdict = ("log", "-1", "--format=%G? %GS %GT")
     assert repository.git("log", "-1", "--format=%G?").stdout == "E\n"  # without a trust, git itself stumbles on %GT
-    repository.git("verify-commit", "HEAD", code=1)
     repository.safe.must("key", "import", data=gnupg.certificate(made))
     assert repository.git(*verdict).stdout == f"U {gerda} undefined\n"
     repository.safe.must("key", "trust", made)
     assert repository.git(*verdict).stdout == f"G {gerda} fully\n"
-    repository.git("verify-commit", "HEAD")
 
 
 def test_a_key_is_found_by_who_commits_and_a_wrong_one_signs_nothing(repository: Repository) -> None:
     """Git passes the committer's name where no key is set; without key, password or vault there is no commit."""
-    before = repository.commit("before")
+    repository.git("commit", "--quiet", "--allow-empty", "--no-gpg-sign", "--message", "before")
+    before = repository.git("rev-parse", "HEAD").stdout.strip()
     commit = ("commit", "--quiet", "--allow-empty", "--gpg-sign", "--message", "nothing")
     repository.git("-c", "user.signingkey=", *commit[:-1], "by name")
     assert repository.git("log", "-1", "--format=%G?").stdout == "G\n"
@@ -144,7 +158,6 @@ def test_a_key_is_found_by_who_commits_and_a_wrong_one_signs_nothing(repository:
     repository.git("-c", "user.signingkey=nobody@example.org", *commit, code=128)
     wrong = repository.safe.file("wrong", b"wrong\n")
     repository.git(*commit, password=str(wrong), code=128)
-    repository.git(*commit, password=os.devnull, code=128)
     assert repository.git("rev-parse", "HEAD").stdout.strip() == before
 
 

@@ -319,6 +319,18 @@ def test_a_real_vault_is_left_as_it_is(tmp_path: Path) -> None:
     assert run("run", "declared:status", more={"VAULT": str(path)}).output == "locked\n"
 
 
+def test_learn_mode_keeps_away_from_the_real_keychain(tmp_path: Path) -> None:
+    """No process is started that could reach it; in earnest one is, and finds no bus here (A40, R10)."""
+    nowhere = {"VAULT": str(tmp_path / "vault" / "a.vault"), "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none"}
+    learnt = run("run", "--learn", "declared:layers", more=nowhere)
+    assert learnt.output.startswith("no keychain\n")
+    events = {each.event: each.why for each in learnt.log if each.event.startswith("errand.")}
+    assert events == {"errand.refused": "learn mode keeps away from the real keychain"}
+    earnest = run("run", "declared:layers", more=nowhere)
+    assert earnest.output == "no keychain\n"
+    assert "errand.started" in {each.event for each in earnest.log}
+
+
 @pytest.mark.parametrize("how", ["class Mine(Vault): pass", "class Mine(EnclaveActor): pass"])
 def test_an_enclave_that_uses_the_vaults_code_is_not_run_unlocked(tmp_path: Path, how: str) -> None:
     """A subclass, or one that has merely imported it: refused in one sentence, before anything of it has run (R10)."""

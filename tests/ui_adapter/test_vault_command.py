@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import tempfile
 import termios
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui_adapter.commands import PATIENCE
+from tests.ui_adapter.commands import COMMAND, PATIENCE, environment
 from tests.ui_adapter.vaults import PASSWORD, WRONG, Safe
 from trollbridge.actors import exits
 from trollbridge.ui_adapter.vault import exit_codes
@@ -28,7 +29,8 @@ def _safe(tmp_path_factory: pytest.TempPathFactory) -> Safe:
 def test_a_vault_is_made_shown_opened_and_put_under_another_password(tmp_path: Path) -> None:
     """The whole life, with passwords from files; nothing is ever asked for, since nobody could answer."""
     safe = Safe(tmp_path)
-    assert safe.bare("vault", "status", "--json").json["status"]["state"] == "missing"
+    missing = safe.bare("vault", "status", "--json")
+    assert (missing.code, missing.json["status"]["state"]) == (exit_codes.NO_VAULT, "missing")
     safe.refuses(exit_codes.NO_VAULT, "make one with `trollbridge vault create`", "vault", "unlock-test")
     made = safe.must("vault", "create", "--password-only", "--json").json
     assert (made["path"], made["status"]["mode"]) == (str(safe.path), "password-only")
@@ -39,15 +41,16 @@ def test_a_vault_is_made_shown_opened_and_put_under_another_password(tmp_path: P
     assert safe.bare("vault", "status", "--json").json["status"]["failed_attempts"] == 1
     assert safe.run("vault", "change-password", "--new-password-file", str(other)).code == 0
     safe.refuses(exit_codes.WRONG_PASSWORD, "wrong", "vault", "unlock-test")
-    opened = safe.bare("vault", "unlock-test", "--password-file", str(other), "--json").json["status"]
-    assert (opened["state"], opened["failed_attempts"]) == ("open", 0)
+    opened = safe.bare("vault", "unlock-test", "--password-file", str(other)).text
+    assert opened.endswith("wrong passwords since it was last opened: 1\n")
+    again = safe.bare("vault", "unlock-test", "--password-file", str(other), "--json").json["status"]
+    assert (again["state"], again["failed_attempts"]) == ("open", 0)
+    assert safe.bare("vault", "status", "--vault", "").code == exit_codes.WRONG_COMMAND
 
 
 def test_another_mode_than_was_demanded_is_refused(safe: Safe) -> None:
     """A47: no silent downgrade, in either direction; the modes of creation exclude each other."""
-    for mode in ("keychain-only", "keychain-and-password"):
-        safe.refuses(exit_codes.KEYCHAIN, "another mode", "vault", "unlock-test", "--mode", mode)
-    safe.must("vault", "unlock-test", "--mode", "password-only")
+    safe.refuses(exit_codes.KEYCHAIN, "another mode", "vault", "unlock-test", "--mode", "keychain-and-password")
     assert safe.run("vault", "create", "--password-only", "--keychain-only").code == exit_codes.WRONG_COMMAND
 
 
@@ -65,7 +68,8 @@ def test_a_person_may_mistype_and_is_asked_again(safe: Safe) -> None:
         for typed in (WRONG, PASSWORD):
             dialogue.hear(PROMPT)
             dialogue.say(f"{typed}\n")
-        dialogue.hear("open")
+        dialogue.hear("the password is right")
+        dialogue.hear("wrong passwords since it was last opened: 0")
         assert dialogue.end() == 0
         assert PASSWORD not in dialogue.heard
     with safe.on_a_terminal("vault", "unlock-test") as dialogue:
@@ -86,6 +90,7 @@ def test_ctrl_c_at_the_prompt_ends_cleanly_and_leaves_the_terminal_as_it_was(saf
             assert time.monotonic() < until
         dialogue.say("\x03")
         assert dialogue.end() == 128 + signal.SIGINT
+        dialogue.hear("\r\n")  # a prompt of the shell begins a line of its own
         assert termios.tcgetattr(dialogue.terminal)[3] == before
         assert "Traceback" not in dialogue.heard
 
@@ -100,9 +105,8 @@ def test_a_new_password_is_typed_twice(tmp_path: Path) -> None:
             if second is not None:
                 dialogue.hear("New password for the vault, again: ")
                 dialogue.say(f"{second}\n")
-        dialogue.hear("open")
+        dialogue.hear("made")
         assert dialogue.end() == 0
-    safe.must("vault", "unlock-test")
 
 
 def test_a_folder_with_other_things_is_no_place_for_a_vault(tmp_path: Path) -> None:
@@ -113,6 +117,24 @@ def test_a_folder_with_other_things_is_no_place_for_a_vault(tmp_path: Path) -> N
     assert done.code == exit_codes.WRONG_COMMAND
     assert "a folder of its own" in done.said[-1]
     assert not (safe.place / "x.vault").exists()
+
+
+def test_what_stands_in_the_way_of_a_vault_is_told_before_a_password_is_asked_for(safe: Safe) -> None:
+    """A vault that is there, no keychain, a place that cannot be written: nothing is asked, nothing made."""
+    for code, text, arguments in (
+        (exit_codes.NO_VAULT, "already there", ("--password-only",)),
+        (
+            exit_codes.KEYCHAIN,
+            "trollbridge vault create --password-only",
+            ("--vault", str(safe.place / "b" / "b.vault")),
+        ),
+        (exit_codes.NO_VAULT, "is no folder", ("--password-only", "--vault", str(safe.password / "b" / "b.vault"))),
+    ):
+        with safe.on_a_terminal("vault", "create", *arguments) as dialogue:
+            dialogue.hear(text)
+            assert dialogue.end() == code
+            assert "New password" not in dialogue.heard
+    assert not (safe.place / "b").exists()
 
 
 def test_damage_is_found_and_told_by_its_record(safe: Safe) -> None:
@@ -126,28 +148,58 @@ def test_damage_is_found_and_told_by_its_record(safe: Safe) -> None:
     safe.path.write_bytes(damaged)
     try:
         found = safe.run("vault", "check", "--json")
-        opened = safe.run("vault", "unlock-test")
     finally:
         safe.path.write_bytes(content)
-    assert (found.code, opened.code) == (exit_codes.FAILED, exit_codes.NO_VAULT)
+    assert found.code == exit_codes.FAILED
     assert found.json["findings"] != []
 
 
 def test_two_commands_cannot_have_one_vault_at_once(safe: Safe) -> None:
-    """A58: the second is told so and changes nothing; the first goes on."""
+    """A58: the second waits as long as it may, is told so, and changes nothing; the first goes on."""
     with safe.on_a_terminal("vault", "unlock-test") as dialogue:
         dialogue.hear(PROMPT)
-        safe.refuses(exit_codes.NO_VAULT, "has this vault open", "secret", "set", "late", data=b"x")
+        for seconds in ("0", "0.3"):
+            set_ = ("secret", "set", "late", "--wait", seconds)
+            safe.refuses(exit_codes.NO_VAULT, "application or command has this vault open", *set_, data=b"x")
         dialogue.say(f"{PASSWORD}\n")
-        dialogue.hear("open")
+        dialogue.hear("the password is right")
         assert dialogue.end() == 0
+
+
+def test_a_command_waits_for_the_one_that_has_the_vault(safe: Safe) -> None:
+    """A58: it goes on once the other one has ended; until then it has asked for nothing."""
+    with safe.on_a_terminal("vault", "unlock-test") as first:
+        first.hear(PROMPT)
+        with safe.on_a_terminal("vault", "unlock-test", "--wait", "60") as second:
+            first.say(f"{PASSWORD}\n")
+            second.hear(PROMPT)
+            second.say(f"{PASSWORD}\n")
+            second.hear("the password is right")
+            assert second.end() == 0
+        assert first.end() == 0
+
+
+def test_two_commands_of_one_pipeline_share_a_vault(safe: Safe) -> None:
+    """A58: the second one claims the vault once it has read what the first one writes, and so once that is done."""
+    safe.must("secret", "set", "from", data=b"kept")
+    given = f"--password-file {safe.password}"
+    line = f"{COMMAND} secret get from {given} | {COMMAND} file seal {given} | {COMMAND} file open {given}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", line],
+        capture_output=True,
+        env=environment(safe.variables),
+        timeout=PATIENCE,
+        start_new_session=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"kept", b"")
 
 
 def test_what_nobody_reads_and_what_nobody_started_have_codes(safe: Safe) -> None:
     """A closed or full output, a password's file that is not there, a log that is kept."""
     safe.refuses(exit_codes.NOT_READ, "nowhere: No such file", "vault", "unlock-test", "--password-file", "nowhere")
     log = safe.place / "log"
-    safe.must("vault", "unlock-test", "--log", str(log))
+    safe.must("vault", "unlock-test", "--mode", "password-only", "--log", str(log))
     text = log.read_text(encoding="utf-8")
     assert '"event":"ring.sealed"' in text
     assert PASSWORD not in text

@@ -59,10 +59,15 @@ def test_a_signature_is_made_checked_and_demanded_of_one_signer(desk: Desk) -> N
         exit_codes.BAD_SIGNATURE, "no valid signature by", "verify", str(signature), letter, "--signer", desk.ben
     )
     safe.refuses(exit_codes.BAD_SIGNATURE, "", "verify", str(signature), "-", data=TEXT + b".")
-    safe.refuses(exit_codes.NOT_FOUND, "name one with -u", "sign", letter)
-    safe.refuses(exit_codes.NOT_READ, "nowhere", "sign", "-u", desk.ada, "nowhere")
-    safe.refuses(exit_codes.NOT_WRITTEN, "--force", "sign", "-u", desk.ada, letter, "-o", str(signature))
+    safe.refuses(exit_codes.NOT_READ, "nowhere", "sign", "nowhere")
     assert safe.run("sign", "--clear", "--binary").code == exit_codes.WRONG_COMMAND
+    safe.refuses(exit_codes.WRONG_DATA, f"verify {signature} {letter}", "verify", str(signature))
+    safe.refuses(exit_codes.WRONG_DATA, f"verify {signature} {letter}", "verify", letter, str(signature))
+    safe.refuses(exit_codes.WRONG_DATA, "", "sign", "--clear", "-u", desk.ada, data=b"\xff")
+    unnamed = safe.run("sign", letter)
+    assert (unnamed.code, len(unnamed.said)) == (exit_codes.NOT_FOUND, 3)
+    assert [each.split()[0] for each in unnamed.said[1:]] == sorted([desk.ada, desk.ben])
+    safe.refuses(exit_codes.NOT_WRITTEN, "/dev/full", "sign", "-u", desk.ada, letter, "-o", "/dev/full")
 
 
 def test_a_signed_message_gives_its_content_only_once_it_is_verified(desk: Desk) -> None:
@@ -78,6 +83,10 @@ def test_a_signed_message_gives_its_content_only_once_it_is_verified(desk: Desk)
     told = safe.must("verify", str(clear), "-o", str(out), "--signer", desk.ada)
     assert out.read_bytes() == TEXT
     assert "valid signature by Ada <ada@example.org>" in told.text
+    with safe.on_a_terminal("verify", str(clear), "-o", "-", "--password-file", str(safe.password)) as dialogue:
+        dialogue.hear("Dear Ben,\r\nall is well.\r\n")
+        dialogue.hear("valid signature by Ada")
+        assert dialogue.end() == 0
 
 
 def test_a_message_to_two_is_read_by_both_and_says_who_wrote_it(desk: Desk) -> None:
@@ -97,7 +106,6 @@ def test_a_message_to_two_is_read_by_both_and_says_who_wrote_it(desk: Desk) -> N
     assert armored.startswith(b"-----BEGIN PGP MESSAGE-----")
     plain = safe.must("decrypt", data=armored)
     assert (plain.out, plain.said) == (TEXT, ["not signed: nobody is known to have written it"])
-    safe.refuses(exit_codes.WRONG_DATA, "", "decrypt", data=b"junk")
 
 
 def test_a_message_that_is_cut_off_leaves_nothing(desk: Desk) -> None:
@@ -105,7 +113,8 @@ def test_a_message_that_is_cut_off_leaves_nothing(desk: Desk) -> None:
     safe = desk.safe
     long = safe.file("long", os.urandom(1 << 20) * (LONG >> 20))
     message = safe.place / "long.pgp"
-    safe.must("encrypt", "-r", desk.ben, "--sign", "-u", desk.ada, str(long), "-o", str(message))
+    done = safe.must("encrypt", "-r", desk.ben, "--sign", "-u", desk.ada, str(long), "-o", str(message))
+    assert (done.out, done.said) == (b"", [])  # no progress bar either
     cut = safe.file("cut", message.read_bytes()[:-1000])
     before = desk.left()
     done = safe.run("decrypt", str(cut), "-o", str(safe.place / "never"))
@@ -117,8 +126,8 @@ def test_a_message_that_is_cut_off_leaves_nothing(desk: Desk) -> None:
     assert (done.code, done.out == long.read_bytes()) == (0, True)
 
 
-def test_a_file_is_sealed_and_opened_by_this_vault_only(desk: Desk, tmp_path: Path) -> None:
-    """A29: a byte changed, another vault: refused, and nothing is written."""
+def test_a_file_is_sealed_and_opened_as_it_was_or_not_at_all(desk: Desk) -> None:
+    """A29: a byte changed: refused, and nothing is written."""
     safe = desk.safe
     sealed = safe.place / "letter.sealed"
     safe.must("file", "seal", str(desk.document), "-o", str(sealed))
@@ -129,16 +138,13 @@ def test_a_file_is_sealed_and_opened_by_this_vault_only(desk: Desk, tmp_path: Pa
     never = safe.place / "never"
     safe.refuses(exit_codes.CANNOT_OPEN, "", "file", "open", "-o", str(never), data=bytes(damaged))
     assert not never.exists()
-    other = Safe(tmp_path)
-    other.create()
-    other.refuses(exit_codes.CANNOT_OPEN, "", "file", "open", str(sealed))
 
 
-def test_binary_output_goes_to_no_terminal_and_a_bar_goes_to_nothing_else(desk: Desk) -> None:
-    """The refusal comes before any question; the bar is on the terminal's standard error, and in no pipe."""
+def test_binary_output_goes_to_no_terminal_and_a_bar_does(desk: Desk) -> None:
+    """The refusal comes before any question; the bar is on the terminal's standard error."""
     safe = desk.safe
     with safe.on_a_terminal("encrypt", "-r", desk.ben, str(desk.document)) as dialogue:
-        dialogue.hear("name a file with -o")
+        dialogue.hear("use -o FILE or a pipe")
         assert dialogue.end() == exit_codes.WRONG_COMMAND
         assert "Password" not in dialogue.heard
     large = safe.file("large", bytes(LONG))
@@ -146,8 +152,67 @@ def test_binary_output_goes_to_no_terminal_and_a_bar_goes_to_nothing_else(desk: 
     with safe.on_a_terminal(*arguments, str(safe.password)) as dialogue:
         dialogue.hear("sealed: 9.0 MiB")
         assert dialogue.end() == 0
-    done = safe.must("file", "seal", str(large), "-o", str(safe.place / "large2.sealed"))
-    assert (done.out, done.said) == (b"", [])
+
+
+def test_a_terminal_is_not_steered_by_what_somebody_has_written(desk: Desk) -> None:
+    """A31: a message to us that would retitle the window, or worse: refused under every name of the terminal."""
+    safe = desk.safe
+    hostile = safe.file("hostile.pgp", safe.must("encrypt", "-r", desk.ben, data=b"\x1b]0;pwned\x07text\n").out)
+    with safe.on_a_terminal(
+        "decrypt", str(hostile), "-o", "/dev/tty", "--password-file", str(safe.password)
+    ) as dialogue:
+        dialogue.hear("use -o FILE or a pipe")
+        assert dialogue.end() == exit_codes.WRONG_COMMAND
+        assert "\x1b]0" not in dialogue.heard
+
+
+def test_a_file_that_appears_while_the_password_is_asked_for_stays(desk: Desk) -> None:
+    """R9: the look before the work is not the last one; the result takes its place only with `--force`."""
+    safe = desk.safe
+    command = ("file", "seal", str(desk.document), "-o", str(safe.place / "theirs"))
+    words = safe.place / "words"
+    os.mkfifo(words)
+    out = safe.place / "theirs"
+    popen = subprocess.Popen(
+        [COMMAND, *command, "--password-file", str(words)],
+        stderr=subprocess.PIPE,
+        cwd=safe.place,
+        env=environment(safe.variables),
+        start_new_session=True,
+    )
+    with words.open("wb") as writer:  # once it is read from, the look before the work is over
+        out.write_bytes(b"another's")
+        writer.write(safe.password.read_bytes())
+    _, said = popen.communicate(timeout=PATIENCE)
+    words.unlink()
+    assert (popen.returncode, b"--force" in said, out.read_bytes()) == (exit_codes.NOT_WRITTEN, True, b"another's")
+    safe.must(*command, "--force")
+    assert out.read_bytes() != b"another's"
+
+
+def test_what_is_for_others_follows_the_mask_and_what_is_not_stays_private(desk: Desk) -> None:
+    """A29: ciphertext, signatures and certificates; plaintext, secret keys and API keys are their owner's."""
+    safe, letter = desk.safe, str(desk.document)
+    safe.must("secret", "set", "token", data=b"kept")
+    own = ("--own-password-file", str(safe.password))
+    made = [
+        (0o640, ("sign", "-u", desk.ada, letter)),
+        (0o640, ("encrypt", "-r", desk.ben, letter)),
+        (0o640, ("file", "seal", letter)),
+        (0o640, ("key", "export", desk.ada)),
+        (0o600, ("sign", "--inline", "-u", desk.ada, letter)),
+        (0o600, ("key", "export", "--secret", desk.ada, *own)),
+        (0o600, ("key", "revocation", desk.ada)),
+        (0o600, ("secret", "get", "token")),
+    ]
+    before = os.umask(0o027)
+    try:
+        for mode, arguments in made:
+            out = safe.place / "made"
+            safe.must(*arguments, "-o", str(out), "--force")
+            assert out.stat().st_mode & 0o777 == mode, arguments
+    finally:
+        os.umask(before)
 
 
 def test_an_output_that_nobody_takes_is_a_code_of_its_own(desk: Desk) -> None:

@@ -34,10 +34,11 @@ def test_a_vault_of_two_layers_opens_with_both_and_moves_to_another_machine(tmp_
     (tmp_path / "old").mkdir()
     with secret_service.running(tmp_path / "bus") as service:
         safe = _Session(tmp_path / "old", service)
-        assert safe.must("vault", "create", "--json").json["status"]["mode"] == "keychain-and-password"
+        made = safe.must("vault", "create", "--json")
+        assert made.json["status"]["mode"] == "keychain-and-password"
+        assert "vault recovery export FILE" in made.said[-1]
         assert len(service.items()) == 1
         safe.must("secret", "set", "token", data=b"kept")
-        safe.refuses(exit_codes.KEYCHAIN, "another mode", "vault", "unlock-test", "--mode", "password-only")
         before = service.items()
         safe.must("vault", "rotate")
         assert service.items() != before
@@ -61,18 +62,29 @@ def test_a_vault_of_two_layers_opens_with_both_and_moves_to_another_machine(tmp_
 
 
 def test_modes_change_only_when_it_is_said(tmp_path: Path) -> None:
-    """From both layers to the keychain alone, and to the password alone; each is then what the vault demands."""
+    """A47: from the keychain to both layers, to the password alone; what is known of a vault is demanded of it.
+
+    A keychain-only vault in its place, which would ask for nothing, gets nothing; a mode that was changed elsewhere is
+    taken once it is named.
+    """
     (tmp_path / "safe").mkdir()
     with secret_service.running(tmp_path / "bus") as service:
         safe = _Session(tmp_path / "safe", service)
         assert safe.bare("vault", "create", "--keychain-only").code == 0
+        assert safe.bare("vault", "change-password").code == exit_codes.KEYCHAIN
         assert safe.bare("secret", "set", "token", data=b"kept").code == 0
         new = ("--new-password-file", str(safe.password))
         assert safe.bare("vault", "change-mode", "keychain-and-password", *new).code == 0
-        assert safe.bare("secret", "get", "token").code == exit_codes.WRONG_PASSWORD
-        changed = safe.must("vault", "change-mode", "password-only")
+        shutil.move(safe.path.parent, tmp_path / "taken")
+        thief, elsewhere = ({"XDG_STATE_HOME": str(tmp_path / name)} for name in ("thief", "elsewhere"))
+        assert safe.bare("vault", "create", "--keychain-only", more=thief).code == 0
+        safe.refuses(exit_codes.KEYCHAIN, "another vault (keychain-only)", "secret", "set", "token", data=b"new")
+        shutil.rmtree(safe.path.parent)
+        shutil.move(tmp_path / "taken", safe.path.parent)
+        changed = safe.run("vault", "change-mode", "password-only", more=elsewhere)
         assert "protected by: password-only" in changed.text
-    assert safe.must("secret", "get", "token").out == b"kept"
+    safe.refuses(exit_codes.KEYCHAIN, "--mode password-only accepts it", "secret", "get", "token")
+    assert safe.must("secret", "get", "token", "--mode", "password-only").out == b"kept"
 
 
 def test_what_the_keychain_lacks_is_told(tmp_path: Path) -> None:
@@ -84,4 +96,3 @@ def test_what_the_keychain_lacks_is_told(tmp_path: Path) -> None:
             safe = _Session(place, service)
             safe.refuses(exit_codes.KEYCHAIN, "keychain", "vault", "create")
             assert not safe.path.exists()
-            safe.must("vault", "create", "--password-only")

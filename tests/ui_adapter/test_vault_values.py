@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from typing import TYPE_CHECKING
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis.strategies import binary, builds, integers, sampled_from, text
+from msgspec import structs
 
 from tests.enclave.gnupg import GnuPG
 from trollbridge.actors import exits
 from trollbridge.messages import errors
-from trollbridge.messages.vault import KeyInfo, SubkeyInfo
-from trollbridge.ui_adapter.vault import exit_codes, failures, key_reports, naming, passwords, places, times
+from trollbridge.messages.vault import OWN, TRUSTED, UNKNOWN, KeyInfo, SubkeyInfo
+from trollbridge.ui_adapter.vault import (
+    exit_codes,
+    failures,
+    key_reports,
+    naming,
+    outputs,
+    passwords,
+    places,
+    plain_text,
+    times,
+)
 from trollbridge.ui_adapter.vault import signature_facts as facts
 from trollbridge.ui_adapter.vault.gpg_shim import understood
 from trollbridge.ui_adapter.vault.launch import application
 from trollbridge.ui_adapter.vault.orders import OPENING, ChangePassword, ShowStatus, Source, Target
-from trollbridge.ui_adapter.vault.refusals import NotFound, WrongInput
+from trollbridge.ui_adapter.vault.refusals import NotFound, OutputExists, WrongCommand, WrongInput
 from trollbridge.ui_adapter.vault.reports import plain
 from trollbridge.ui_adapter.vault.request import Request, decode, encode
 from trollbridge.ui_adapter.vault.work_orders import GetSecret, GitSign, GitVerify
@@ -31,9 +45,10 @@ V4, OTHER, V6 = "ab" * 12 + "12" * 8, "cd" * 20, "ef" * 32
 
 
 def _key(
-    fingerprint: str, *user_ids: str, secret: bool = True, expires: int | None = None, revoked: bool = False
+    fingerprint: str, *user_ids: str, trust: str = OWN, expires: int | None = None, revoked: bool = False
 ) -> KeyInfo:
-    return KeyInfo(fingerprint, user_ids, secret, 1, expires, revoked, 4, "EdDSA", "own", (), own_password=False)
+    secret = trust == OWN
+    return KeyInfo(fingerprint, user_ids, secret, 1, expires, revoked, 4, "EdDSA", trust, (), own_password=False)
 
 
 # Times.
@@ -110,21 +125,70 @@ def test_no_name_is_guessed(name: str) -> None:
         naming.find([_key(V4, ADA)], name, NOW)
 
 
-def test_a_name_of_several_living_keys_is_refused_and_lists_them() -> None:
-    """Expired and revoked keys give way; without a living one they are ambiguous, too."""
-    two = [_key(V4, ADA), _key(OTHER, ADA)]
-    with pytest.raises(NotFound, match=rf"{V4}.*{OTHER}"):
-        naming.find(two, ADA, NOW)
-    assert naming.find([_key(V4, ADA, revoked=True), _key(OTHER, ADA)], ADA, NOW).fingerprint == OTHER
-    assert naming.find([_key(V4, ADA, expires=NOW), _key(OTHER, ADA)], ADA, NOW).fingerprint == OTHER
+@pytest.mark.parametrize(
+    "user_id",
+    [
+        *("ada@example.org <eve@evil.example>", "<ada@example.org> eve@evil.example", "Ada <ada@example.org", "x@y@z"),
+        *("Ada <eve+ada@example.org>", "ada@example.org>", "Ada <ada@example.org.evil.example>", "Ada ada@example.org"),
+        *(
+            "Ada <\u212arl@example.org>",
+            "Ada <ada@e\u00d7ample.org>",
+            "Ada <ada @example.org>",
+            "Ada (ada@example.org)",
+        ),
+    ],
+)
+def test_an_address_is_the_whole_of_what_a_user_id_ends_with(user_id: str) -> None:
+    """A31: what only looks like it, or holds it somewhere, is not found by it: `\u212a` is no k."""
+    for name in ("ada@example.org", "krl@example.org"):
+        with pytest.raises(NotFound):
+            naming.find([_key(V4, user_id, trust=UNKNOWN)], name, NOW)
+
+
+def test_of_several_keys_a_name_means_the_one_that_is_trusted_more_alive_or_not() -> None:
+    """A31: a stranger's living certificate of the same name does not take the place of an expired or revoked one."""
+    for mine in (OWN, TRUSTED):
+        for expires, revoked in ((None, False), (None, True), (NOW, False)):
+            known = _key(V4, ADA, trust=mine, expires=expires, revoked=revoked)
+            for name in (ADA, "ada@example.org"):
+                assert naming.find([_key(OTHER, ADA, trust=UNKNOWN), known], name, NOW) is known
+    assert naming.find([_key(V4, ADA, trust=TRUSTED), _key(OTHER, ADA)], ADA, NOW).fingerprint == OTHER
+    assert naming.find([_key(V4, ADA, trust=TRUSTED), _key(OTHER, ADA)], ADA, NOW, own=True).fingerprint == OTHER
+
+
+def test_trust_is_for_the_user_ids_that_were_vouched_for_and_no_other() -> None:
+    """A31: a trusted certificate that gives itself another's name is a stranger under that name."""
+    mallory = structs.replace(_key(OTHER, "Mallory <m@example.org>", trust=TRUSTED), unvouched=(ADA,))
+    assert naming.find([mallory, _key(V4, ADA, trust=TRUSTED)], "ada@example.org", NOW).fingerprint == V4
     with pytest.raises(NotFound):
-        naming.find([_key(V4, ADA, expires=NOW), _key(OTHER, ADA, revoked=True)], ADA, NOW)
-    assert naming.find([_key(V4, ADA, secret=False), _key(OTHER, ADA)], ADA, NOW, own=True).fingerprint == OTHER
+        naming.find([mallory, _key(V4, ADA, trust=UNKNOWN)], ADA, NOW)
+    assert naming.find([mallory], ADA, NOW) is mallory
+    assert [naming.trust(mallory, each) for each in (ADA, "m@example.org", OTHER, "Ben")] == [
+        UNKNOWN,
+        TRUSTED,
+        TRUSTED,
+        None,
+    ]
+
+
+@pytest.mark.parametrize("trust", [OWN, TRUSTED, UNKNOWN])
+def test_a_name_of_several_keys_of_equal_trust_is_refused_and_lists_them(trust: str) -> None:
+    """Of own ones the only valid one is meant; of others' none, since nobody knows which replaced which."""
+    valid, dead = _key(V4, ADA, trust=trust), _key(OTHER, ADA, trust=trust, revoked=True)
+    with pytest.raises(NotFound, match=rf"{V4}.*{V6}"):
+        naming.find([valid, _key(V6, ADA, trust=trust)], ADA, NOW)
+    with pytest.raises(NotFound):
+        naming.find([_key(V6, ADA, trust=trust, expires=NOW), dead], ADA, NOW)
+    if trust == OWN:
+        assert naming.find([valid, dead], ADA, NOW) is valid
+    else:
+        with pytest.raises(NotFound, match=rf"{V4}.*{OTHER}"):
+            naming.find([valid, dead], ADA, NOW)
 
 
 def test_the_key_to_sign_with_is_named_or_the_only_one() -> None:
     """Of none or of several none is taken."""
-    own, foreign = _key(V4, ADA), _key(OTHER, "Ben", secret=False)
+    own, foreign = _key(V4, ADA), _key(OTHER, "Ben", trust=UNKNOWN)
     assert naming.signing([foreign, own], "", NOW) is own
     with pytest.raises(NotFound, match="no valid key to sign with"):
         naming.signing([foreign, _key(V6, ADA, expires=NOW)], "", NOW)
@@ -151,6 +215,9 @@ def test_the_vault_lies_where_the_desktop_keeps_data(monkeypatch: pytest.MonkeyP
     assert places.default() == places.named() == "/data/trollbridge/vault/default.vault"
     monkeypatch.setenv("TROLLBRIDGE_VAULT", "/srv/x.vault")
     assert places.named() == "/srv/x.vault"
+    for state, folder in (("state", "/nowhere/ada/.local/state"), ("/state", "/state")):
+        monkeypatch.setenv("XDG_STATE_HOME", state)
+        assert places.state() == f"{folder}/trollbridge/vaults"
 
 
 def test_a_new_vault_wants_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -308,8 +375,6 @@ def test_a_signature_of_gpg_tells_who_made_it_and_when(gnupg: GnuPG) -> None:
     assert (found.version, found.kind, found.algorithm, found.issuer) == (4, 0, 22, made)
     assert (other.algorithm, other.hash, other.issuer) == (1, 10, rsa)
     assert found.created > 1_700_000_000
-    for length in range(len(binary) - 1):
-        facts.of(binary[:length])  # whatever it is, it is no crash
     assert [facts.of(each) for each in (b"", b"text", public, armored[:100])] == [None] * 4
     assert [key_reports.holds_secret(each) for each in (public, secret, armored_secret, b"", b"junk")] == [
         False,
@@ -318,3 +383,105 @@ def test_a_signature_of_gpg_tells_who_made_it_and_when(gnupg: GnuPG) -> None:
         False,
         False,
     ]
+
+
+def _signature(hashed: bytes, other: bytes = b"", version: int = 4) -> bytes:
+    width = 2 if version == 4 else 4
+    areas = b"".join(len(area).to_bytes(width) + area for area in (hashed, other))
+    body = bytes([version, 0, 22, 8]) + areas + b"\0" * 4
+    return b"\xc2\xff" + len(body).to_bytes(4) + body
+
+
+def _subpacket(kind: int, content: bytes) -> bytes:
+    return b"\xff" + (1 + len(content)).to_bytes(4) + bytes([kind]) + content
+
+
+def test_only_what_reads_as_the_standard_has_it_is_told_to_git() -> None:
+    """A time of 3000 octets, a fingerprint of none, an area that ends too late: not one of them is a number for git."""
+    created, issuer = _subpacket(2, b"\0\0\0\7"), _subpacket(33, b"\4" + bytes(20))
+    assert facts.of(_signature(created, issuer)) == facts.Facts(4, 0, 22, 8, 7, 0, "00" * 20)
+    assert facts.of(_signature(issuer, created, 6)) == facts.Facts(6, 0, 22, 8, 0, 0, "00" * 20)  # unsigned: no time
+    for wrong in (
+        *(
+            _subpacket(2, b"\xff" * 3000),
+            _subpacket(3, b""),
+            _subpacket(33, b"\4" + bytes(3000)),
+            _subpacket(33, b"\6"),
+        ),
+        *(_subpacket(16, bytes(7)), b"\xff\0\0\0\0\2", b"\xff\0\0\x10\0\2", b"\xff", b"\5\2", b"\0"),
+    ):
+        assert facts.of(_signature(wrong)) is None
+    assert facts.of(_signature(created)[:-5]) is None
+
+
+@given(binary() | builds(_signature, binary(), binary(), sampled_from([3, 4, 5, 6])))
+def test_whatever_a_signature_is_it_is_no_crash(data: bytes) -> None:
+    """Junk, and packets of junk: facts that can be written in one line, or none."""
+    found = facts.of(data)
+    assert found is None or all(len(str(each)) <= 64 for each in found)
+
+
+# What is shown on a terminal.
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        *((each, True) for each in (b"", b"a\tb\n", b"a\r\nb", "Grüße, 東京\u3000\U0001f469\u200d\U0001f680".encode())),
+        *((each, False) for each in (b"\x1b[2J", b"\xff", b"a\rb", b"a\r", b"a\r\r\n", b"\0", b"\x7f", b"\xc3")),
+        *((each.encode(), False) for each in ("\x9b2J", "\u202e", "\u2028", "\u2066", "\ufeff", "\u200b")),
+    ],
+)
+def test_a_terminal_gets_plain_text_only(content: bytes, *, shown: bool) -> None:
+    """Escape sequences, also of one octet, what turns lines round, and what is no UTF-8, are not shown, however cut."""
+    assert plain_text.shows([content]) == shown
+    assert plain_text.shows(content[at : at + 1] for at in range(len(content))) == shown
+
+
+@given(text(), integers(1, 5))
+def test_what_is_shown_never_steers(content: str, size: int) -> None:
+    """Whatever passes has no control character but the end of a line and the tabulator."""
+    octets = content.encode(errors="replace")
+    shown = plain_text.shows(octets[at : at + size] for at in range(0, len(octets), size))
+    assert shown == plain_text.shows([octets])
+    if shown:
+        categories = {
+            unicodedata.category(each) for each in octets.decode().replace("\r\n", "\n") if each not in "\n\t"
+        }
+        assert not categories & {"Cc", "Cs", "Zl", "Zp"}
+
+
+# Where a result goes.
+
+
+def test_a_file_that_appears_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    """R9: not only the look before the work counts; `--force` replaces."""
+    path = tmp_path / "out"
+    outputs.check(Target(str(path)), binary=False)
+    path.write_bytes(b"another's")
+    with pytest.raises(OutputExists, match="--force"):
+        outputs.write(Target(str(path)), b"ours")
+    assert (path.read_bytes(), [*tmp_path.iterdir()]) == (b"another's", [path])
+    outputs.write(Target(str(path), force=True), b"ours")
+    assert path.read_bytes() == b"ours"
+
+
+def test_a_terminal_is_one_whatever_it_is_called() -> None:
+    """By its path, too; a result is written there whole, or not at all."""
+    ours, theirs = os.openpty()
+    try:
+        terminal = Target(os.ttyname(theirs))
+        assert [outputs.to_a_terminal(each) for each in (terminal, Target("/dev/null"), Target())] == [
+            True,
+            False,
+            False,
+        ]
+        with pytest.raises(WrongCommand, match="use -o FILE"):
+            outputs.check(terminal, binary=True)
+        with pytest.raises(WrongCommand, match="control characters"):
+            outputs.write(terminal, b"shown?\n\x1b]0;title\x07")
+        outputs.write(terminal, b"text\n")
+        assert os.read(ours, 100) == b"text\r\n"
+    finally:
+        os.close(ours)
+        os.close(theirs)

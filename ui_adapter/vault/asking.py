@@ -1,7 +1,7 @@
 """Questions that a person answers at the terminal with yes or no.
 
 May import: our passwords, `messages`. Invariants: what is shown cannot steer the terminal; without a terminal the
-answer is no, said as an error; only a whole `yes` is a yes.
+answer is no, said as an error; only `yes` or `y` is a yes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def confirmed(question: str, facts: Sequence[str] = ()) -> bool:
-    """Show the facts, ask, and return whether the answer was `yes`; the end of input is a no. Raises `OSError`."""
+    """Show the facts, ask, and return whether the answer was yes; the end of input is a no. Raises `OSError`."""
     with open("/dev/tty", "r+b", buffering=0) as tty:  # noqa: PTH123  # what is typed is read where it was asked
         lines = [*facts, f"{question} [yes/no] "]
         tty.write("\n".join(map(printable, lines)).encode())
         while True:
             answer = tty.readline().decode(errors="replace").strip().lower()
-            if answer in {"yes", "no", "n", ""}:
-                return answer == "yes"
+            if answer in {"yes", "y", "no", "n", ""}:
+                return answer in {"yes", "y"}
             tty.write(b"Please type yes or no: ")
 
 

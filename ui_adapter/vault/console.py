@@ -20,6 +20,7 @@ from trollbridge.ui_adapter.vault.desk import Desk
 from trollbridge.ui_adapter.vault.failures import code_of
 from trollbridge.ui_adapter.vault.key_orders import KeyOrder
 from trollbridge.ui_adapter.vault.orders import VaultOrder
+from trollbridge.ui_adapter.vault.refusals import NotFound
 from trollbridge.ui_adapter.vault.reports import tell
 from trollbridge.ui_adapter.vault.request import decode
 from trollbridge.ui_adapter.vault.work_orders import DocumentOrder, GitOrder
@@ -44,7 +45,7 @@ class VaultConsole(UiActor):
             return _carry_out(Desk(bridge, self._request))
         except TrollbridgeError as error:
             with contextlib.suppress(OSError):
-                tell(str(error))
+                tell(str(error), error.listed if isinstance(error, NotFound) else ())
             return code_of(error)
         except pykka.Timeout:
             tell("the vault did not answer in time")

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 _OPTIONS: Final = (
     click.option("--approval/--no-approval", default=None, help="Each use must be approved, at a terminal."),
-    click.option("--member", "members", multiple=True, metavar="NAME", help="Only these members of a ring may use it."),
+    click.option(
+        "--member",
+        "members",
+        multiple=True,
+        metavar="NAME",
+        help="Only these members may use it; these commands are the member `command`.",
+    ),
     click.option("--any-member", is_flag=True, help="Any member that is granted the call may use it."),
     click.option(
         "--per-hour", type=click.IntRange(0, MOST_PER_HOUR), metavar="N", help="At most N an hour; 0: no limit."

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from trollbridge.messages.vault_secrets import Constraints
 from trollbridge.ui_adapter.vault import key_reports
 from trollbridge.ui_adapter.vault.desk import PATIENCE
+from trollbridge.ui_adapter.vault.orders import MEMBER
+from trollbridge.ui_adapter.vault.reports import tell
 
 if TYPE_CHECKING:
     from trollbridge.ui_adapter.vault.desk import Desk
@@ -33,3 +35,7 @@ def constrain(desk: Desk, subject: str, limits: Limits) -> None:
     if after != before:
         desk.vault.constrain(subject, after, desk.proof()).get(timeout=PATIENCE)
     desk.reporter().give(after, key_reports.limit_lines(after))
+    others = [each for each in limits.members or () if each != MEMBER]
+    if others:
+        here = "" if MEMBER in (limits.members or ()) else f"; {MEMBER}, which is these commands, may not use it"
+        tell(f"taken as members of applications, whose names nobody has checked: {', '.join(others)}{here}")

@@ -10,10 +10,19 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from trollbridge.messages import s2k
-from trollbridge.messages.errors import ApprovalNeeded, ApprovalRefused, KeyLocked, VaultMissing, WrongPassword
+from trollbridge.messages.errors import (
+    ApprovalNeeded,
+    ApprovalRefused,
+    KeyLocked,
+    VaultInUse,
+    VaultMissing,
+    WrongPassword,
+)
 from trollbridge.messages.vault import KEYCHAIN_ONLY, MISSING
+from trollbridge.messages.vault_secrets import SUBJECT_OF_KEYS, SUBJECT_OF_SECRETS
 from trollbridge.ui_adapter import unlocking
 from trollbridge.ui_adapter.vault import asking, passwords
+from trollbridge.ui_adapter.vault.known_vaults import KnownVaults
 from trollbridge.ui_adapter.vault.reports import Reporter
 
 if TYPE_CHECKING:
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 300.0
 """Seconds that the vault may take to answer."""
+_STEP: Final = 0.1
+"""Seconds between two looks at a vault that is in use."""
 
 
 class Desk:
@@ -38,20 +49,31 @@ class Desk:
         """Take both."""
         self.request: Final = request
         self.vault: Final[MemberProxy] = bridge.vault
+        self.known: Final = KnownVaults(request.known, request.vault)
+        self.before: VaultStatus | None = None
+        """Where the vault stood before it was opened."""
         self._password: str | None = None
         self._given, self._key_password = (  # before the document, which may follow on the same input
             passwords.given(each) if each.descriptor == 0 else None for each in (request.password, request.key_password)
         )
-        self._mode = ""
 
     def reporter(self, stream: TextIO | None = None) -> Reporter:
         """Return what writes the report in the form that was asked for."""
         return Reporter(as_json=self.request.as_json, stream=stream)
 
     def status(self) -> VaultStatus:
-        """Return where the vault stands."""
-        status: VaultStatus = self.vault.status().get(timeout=PATIENCE)
-        return status
+        """Return where the vault stands; waits for one that is in use, and raises `VaultInUse` if that is too long."""
+        until = time.monotonic() + self.request.wait
+        while True:
+            try:
+                status: VaultStatus = self.vault.status().get(timeout=PATIENCE)
+            except VaultInUse:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise
+                time.sleep(min(_STEP, left))  # the kernel wakes nobody when the file is given up
+            else:
+                return status
 
     def all_keys(self) -> tuple[KeyInfo, ...]:
         """Return every key of the open vault."""
@@ -60,24 +82,30 @@ class Desk:
 
     # Opening.
 
-    def open(self) -> None:
-        """Open the vault, in the mode that was demanded or else the one that it says.
+    def open(self, *, adopting: bool = False) -> None:
+        """Open the vault: the one that is known at this path, in the mode that is known, and note it if none is.
 
-        A person may mistype the password twice. Raises what `unlocking.unlock` raises.
+        `adopting`: whatever vault is there is noted. A person may mistype the password twice. Raises `OtherVault`,
+        `WrongMode`, and what `unlocking.unlock` raises.
         """
-        status = self.status()
+        status = self.before = self.status()
         if status.state == MISSING:
             msg = f"there is no vault at {self.request.vault}; make one with `trollbridge vault create`"
             raise VaultMissing(msg)
-        self._mode = self.request.mode or status.mode
-        if KEYCHAIN_ONLY in {self._mode, status.mode}:
-            unlocking.unlock(self.vault, None, self._mode)
-            return
+        demanded = self.request.mode
+        mode = (demanded or status.mode) if adopting else self.known.demanded(status, demanded)
+        if KEYCHAIN_ONLY in {mode, status.mode}:
+            unlocking.unlock(self.vault, None, mode, status.vault)
+        else:
+            self._unlock_with_password(mode, status.vault)
+        self.known.remember(status)
+
+    def _unlock_with_password(self, mode: str, vault: bytes) -> None:
         source = self.request.password
         for left in reversed(range(passwords.TRIES)):
             self._password = self._given or passwords.existing(source, f"Password for {self.request.vault}: ")
             try:
-                unlocking.unlock(self.vault, self._password, self._mode)
+                unlocking.unlock(self.vault, self._password, mode, vault)
             except WrongPassword:
                 if source.given or not left:
                     raise
@@ -130,10 +158,18 @@ class Desk:
             msg = "the use of this key must be approved, but nothing waits for it"
             raise ApprovalNeeded(msg)
         for each in waiting:
-            if not asking.confirmed("Allow it, this once?", _facts(each)):
+            if not asking.confirmed("Allow it, this once?", _facts(each, self._owner(each.subject))):
                 self.vault.refuse(each.ticket).get(timeout=PATIENCE)
                 raise ApprovalRefused
             self.vault.approve(each.ticket).get(timeout=PATIENCE)
+
+    def _owner(self, subject: str) -> str:
+        """Return the user id of the key that a use is about; nothing for an API key."""
+        if not subject.startswith(SUBJECT_OF_KEYS) or "list_keys" not in self.request.order.calls:
+            return ""
+        fingerprint = subject.removeprefix(SUBJECT_OF_KEYS)
+        found = [each.user_ids[0] for each in self.all_keys() if each.fingerprint == fingerprint and each.user_ids]
+        return found[0] if found else ""
 
     def unlock_keys(self, key: str) -> None:
         """Unlock the key, or whichever own key a password was given for; raises `WrongPassword`, `KeyLocked`."""
@@ -165,14 +201,15 @@ class Desk:
         return self._key_password
 
 
-def _facts(approval: Approval) -> list[str]:
+def _facts(approval: Approval, owner: str) -> list[str]:
     """Return what a person must know of a use before approving it."""
     asked = time.strftime("%H:%M:%S", time.localtime(approval.asked))
     facts = [
         "",
         "A key of the vault is to be used:",
         f"  operation  {approval.operation}",
-        f"  key        {approval.subject.removeprefix('key:').removeprefix('secret:')}",
+        f"  key        {approval.subject.removeprefix(SUBJECT_OF_KEYS).removeprefix(SUBJECT_OF_SECRETS)}",
+        *([f"  of         {owner}"] if owner else []),
         f"  content    {approval.size} bytes, SHA-256 {approval.digest.hex()}",
         f"  asked by   {approval.member}, at {asked}",
     ]

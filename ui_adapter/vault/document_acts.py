@@ -13,16 +13,20 @@ import tempfile
 import time
 import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from trollbridge.messages.errors import BadSignature, KeyLocked
-from trollbridge.ui_adapter import documents
+from trollbridge.messages.vault import UNKNOWN
+from trollbridge.ui_adapter import documents, streaming
 from trollbridge.ui_adapter.screen import Screen
-from trollbridge.ui_adapter.vault import inputs, naming, outputs, times
+from trollbridge.ui_adapter.vault import inputs, naming, outputs, signature_facts, times
+from trollbridge.ui_adapter.vault.refusals import WrongInput
+from trollbridge.ui_adapter.vault.reports import tell
 from trollbridge.ui_adapter.vault.work_orders import Decrypt, DocumentOrder, Encrypt, OpenFile, SealFile, Sign, Verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from typing import BinaryIO
 
     from trollbridge.messages.vault import KeyInfo
     from trollbridge.messages.vault_documents import Report
@@ -48,13 +52,13 @@ def carry_out(desk: Desk, order: DocumentOrder) -> int:
             _decrypt(desk, order)
         case SealFile():
             outputs.check(order.target, binary=True)
-            with inputs.opened(order.file) as source, outputs.place(order.target) as place:
+            with inputs.waited(order.file) as source, outputs.place(order.target) as place:
                 desk.open()
                 with _progress("sealed", order.file) as report:
                     documents.seal(desk.vault, source, place, report)
         case OpenFile():
             outputs.check(order.target, binary=False)
-            with inputs.opened(order.file) as source, outputs.place(order.target) as place:
+            with inputs.waited(order.file) as source, outputs.place(order.target) as place:
                 desk.open()
                 with _progress("opened", order.file) as report:
                     documents.open_sealed(desk.vault, source, place, report)
@@ -89,7 +93,7 @@ def _ready(desk: Desk, key: KeyInfo) -> str:
 
 def _sign(desk: Desk, order: Sign) -> None:
     outputs.check(order.target, binary=not order.armored)
-    with inputs.opened(order.file) as source, outputs.place(order.target) as place:
+    with inputs.waited(order.file) as source, outputs.place(order.target) as place:
         desk.open()
         key = _ready(desk, naming.signing(desk.all_keys(), order.key, _now()))
         with _progress("signed", order.file) as report:
@@ -98,12 +102,20 @@ def _sign(desk: Desk, order: Sign) -> None:
             )
 
 
+def _others(keys: Sequence[KeyInfo], name: str) -> str:
+    """Return the fingerprint of the key that is named, and tell if it was found by a name that anybody can give it."""
+    key = naming.find(keys, name, _now())
+    if naming.trust(key, name) == UNKNOWN and not naming.fingerprint(name):
+        tell(f"{name}: {key.fingerprint}, whose certificate nobody has vouched for")
+    return key.fingerprint
+
+
 def _encrypt(desk: Desk, order: Encrypt) -> None:
-    outputs.check(order.target, binary=not order.armored)
-    with inputs.opened(order.file) as source, outputs.place(order.target) as place:
+    outputs.check(order.target, binary=not order.armored, instead="; -a writes it as text")
+    with inputs.waited(order.file) as source, outputs.place(order.target) as place:
         desk.open()
         keys = desk.all_keys()
-        to = tuple(dict.fromkeys(naming.find(keys, each, _now()).fingerprint for each in order.recipients))
+        to = tuple(dict.fromkeys(_others(keys, each) for each in order.recipients))
         key = _ready(desk, naming.signing(keys, order.key, _now())) if order.sign else None
         with _progress("encrypted", order.file) as report:
             documents.encrypt(desk.vault, source, place, to, key, report, armored=order.armored, approve=desk.decide)
@@ -111,7 +123,7 @@ def _encrypt(desk: Desk, order: Encrypt) -> None:
 
 def _expected(desk: Desk, signer: str) -> str:
     """Return the fingerprint of who must have signed, or nothing."""
-    return naming.find(desk.all_keys(), signer, _now()).fingerprint if signer else ""
+    return _others(desk.all_keys(), signer) if signer else ""
 
 
 def _demand(report: Report, expected: str) -> None:
@@ -121,7 +133,7 @@ def _demand(report: Report, expected: str) -> None:
         raise BadSignature(msg)
 
 
-def _held(work: Callable[[Path | BinaryIO], Report], target: Target, expected: str) -> Report:
+def _held(work: Callable[[outputs.Place], Report], target: Target, expected: str) -> Report:
     """Do the work into the target; where a signer is demanded, let the result be seen only once that is checked."""
     if not expected:
         with outputs.place(target) as place:
@@ -148,11 +160,33 @@ def _tell(desk: Desk, report: Report, target: Target | None, otherwise: Sequence
     desk.reporter(outputs.report_to(target)).give(value, lines or otherwise)
 
 
+def _look(order: Verify, signature: bytes, source: BinaryIO) -> None:
+    """Raise `WrongInput` for what a person confuses: a detached signature for a document, or one for the other."""
+    if not source.seekable() or signature_facts.alone(signature):
+        return
+    start = source.tell()
+    beginning = streaming.read(source, documents.LONGEST_SIGNATURE)
+    source.seek(start)
+    if not signature_facts.alone(beginning):
+        return
+    if order.signature:
+        msg = (
+            f"{inputs.named(order.signature)} is no signature, but {inputs.named(order.file)} is one; "
+            f"the signature comes first: verify {order.file} {order.signature}"
+        )
+        raise WrongInput(msg)
+    stem = Path(order.file).with_suffix("")
+    beside = str(stem) if stem != Path(order.file) and stem.is_file() else "FILE"
+    msg = f"{inputs.named(order.file)} is a detached signature; name the document: verify {order.file} {beside}"
+    raise WrongInput(msg)
+
+
 def _verify(desk: Desk, order: Verify) -> None:
     if order.target is not None:
         outputs.check(order.target, binary=False)
-    with inputs.opened(order.file) as source:
+    with inputs.waited(order.file) as source:
         signature = inputs.whole(order.signature, documents.LONGEST_SIGNATURE) if order.signature else b""
+        _look(order, signature, source)
         desk.open()
         expected = _expected(desk, order.signer)
         with _progress("verified", order.file) as progress:
@@ -175,7 +209,7 @@ def _decrypt(desk: Desk, order: Decrypt) -> None:
         expected = _expected(desk, order.signer)
         start = source.tell()
 
-        def work(place: Path | BinaryIO) -> Report:
+        def work(place: outputs.Place) -> Report:
             with _progress("decrypted", order.file) as progress:
                 return documents.decrypt(desk.vault, source, place, progress, approve=desk.decide)
 

@@ -38,7 +38,8 @@ def sign(  # noqa: PLR0913  # click's way: an argument for each option
     if binary and mode == CLEAR:
         msg = "--clear is text; it has no binary form"
         raise click.UsageError(msg)
-    return work_orders.Sign(file, target(output, force=force), key, mode, not binary)
+    place = target(output, force=force, public=mode == DETACHED)
+    return work_orders.Sign(file, place, key, mode, not binary)
 
 
 @ordering(_TOP, "verify", reports=True)
@@ -55,7 +56,7 @@ def verify(*, signature: str, file: str | None, output: str | None, force: bool,
     valid, and there must be one.
 
     A valid signature shows that the key's owner has signed. Who that is shows the trust: own, trusted (`key trust`), or
-    unknown. A script should say whom it expects, with --signer.
+    unknown. A script should say whom it expects, with --signer and a fingerprint.
 
     \b
     Examples:
@@ -87,15 +88,19 @@ def encrypt(  # noqa: PLR0913  # click's way: an argument for each option
 ) -> work_orders.Encrypt:
     """Encrypt FILE, or standard input, to every recipient, and to nobody else: name yourself to read it later.
 
-    A recipient whose key is expired or revoked is refused.
+    A recipient whose key is expired or revoked is refused. A name or an e-mail address that several keys have means the
+    one that is trusted more than all others (own, `key trust`, unknown), else none. Anybody can put any name on a key:
+    one that was found by its name and has not been vouched for is told on standard error, with its fingerprint.
 
     \b
     Examples:
-      trollbridge encrypt -r ben@example.org -r ada@example.org plan.pdf -o plan.pdf.pgp
-      tar c folder | trollbridge encrypt -r ben@example.org --sign > folder.tar.pgp
+      trollbridge encrypt -r ben@example.org -r ada@example.org plan.pdf \\
+          -o plan.pdf.pgp
+      tar c folder | trollbridge encrypt -r ben@example.org --sign \\
+          > folder.tar.pgp
       echo hello | trollbridge encrypt -r ben@example.org -a
     """  # noqa: D301
-    place = target(output, force=force)
+    place = target(output, force=force, public=True)
     return work_orders.Encrypt(file, place, recipients, sign or bool(key), key, armor)
 
 
@@ -126,6 +131,10 @@ def file() -> None:
     OpenPGP program has to read; it depends on no key's expiry. The format is documented, and detects any change, any
     truncation and any reordering.
 
+    Only one command at a time has a vault open; another one waits for it, --wait seconds at most. So a pipeline of two
+    commands on one vault works as far as the second one can take what the first one writes before it opens the vault:
+    1 MiB. For more, use a file between them.
+
     \b
     Examples:
       trollbridge file seal taxes.pdf -o taxes.pdf.sealed
@@ -145,7 +154,7 @@ def seal(*, file: str, output: str | None, force: bool) -> work_orders.SealFile:
     Example:
       trollbridge file seal taxes.pdf -o taxes.pdf.sealed
     """  # noqa: D301
-    return work_orders.SealFile(file, target(output, force=force))
+    return work_orders.SealFile(file, target(output, force=force, public=True))
 
 
 @ordering(file, "open")

@@ -36,7 +36,10 @@ TABLE: Final = (
     (str(WRONG_PASSWORD), "The password is wrong, must wait, or could not be asked for."),
     (str(NOT_ALLOWED), "A constraint, a missing approval or a refusal stands against it."),
     (str(NO_VAULT), "The vault is missing, damaged, in use, already there, or cannot be written."),
-    (str(KEYCHAIN), "The keychain failed or lacks the root, or the vault is in another mode than was demanded."),
+    (
+        str(KEYCHAIN),
+        "The keychain failed or lacks the root; or it is another vault, or in another mode, than was opened before.",
+    ),
     (str(KEY_UNUSABLE), "A key is expired, revoked or cannot do this."),
     (str(WRONG_DATA), "The input is not what it must be."),
     (str(NOT_READ), "The input cannot be read."),

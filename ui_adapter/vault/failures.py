@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from trollbridge.messages import errors, password
 from trollbridge.ui_adapter.vault import exit_codes
-from trollbridge.ui_adapter.vault.refusals import NotFound, NotSure, NoWayToAsk, OutputExists, WrongCommand, WrongInput
+from trollbridge.ui_adapter.vault.refusals import (
+    NotFound,
+    NotSure,
+    NoWayToAsk,
+    OtherVault,
+    OutputExists,
+    WrongCommand,
+    WrongInput,
+)
 from trollbridge.ui_adapter.whole_file import NotRead, NotWritten
 
 if TYPE_CHECKING:
@@ -44,9 +52,11 @@ _CODES: Final[Mapping[type[errors.TrollbridgeError], int]] = {
     errors.KeychainFailed: exit_codes.KEYCHAIN,
     errors.RootMissing: exit_codes.KEYCHAIN,
     errors.WrongMode: exit_codes.KEYCHAIN,
+    OtherVault: exit_codes.KEYCHAIN,
     errors.KeyUnusable: exit_codes.KEY_UNUSABLE,
     errors.NotOpenPGP: exit_codes.WRONG_DATA,
     errors.NotARecoveryFile: exit_codes.WRONG_DATA,
+    errors.InvalidArguments: exit_codes.WRONG_DATA,
     errors.TooLarge: exit_codes.WRONG_DATA,
     WrongInput: exit_codes.WRONG_DATA,
     password.PasswordRefused: exit_codes.WRONG_PASSWORD,

@@ -13,11 +13,13 @@ import time
 import typing
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.messages.errors import BadSignature, TrollbridgeError
+from trollbridge.messages.errors import BadSignature, NotOpenPGP, TrollbridgeError
 from trollbridge.messages.vault import DETACHED, EXPIRED, OWN, REVOKED, TRUSTED, VALID, Verified, standing
 from trollbridge.ui_adapter import documents
 from trollbridge.ui_adapter.vault import inputs, naming, outputs, signature_facts
 from trollbridge.ui_adapter.vault.desk import PATIENCE
+from trollbridge.ui_adapter.vault.places import PASSWORD_VARIABLE
+from trollbridge.ui_adapter.vault.refusals import NotFound, NoWayToAsk
 from trollbridge.ui_adapter.vault.reports import tell
 from trollbridge.ui_adapter.vault.signature_facts import Facts
 from trollbridge.ui_adapter.vault.work_orders import GitOrder, GitSign, GitVerify
@@ -60,9 +62,17 @@ def carry_out(desk: Desk, order: GitOrder) -> int:
             case _:
                 typing.assert_never(order)
     except TrollbridgeError as error:
-        tell(str(error))
+        text = _nobody_to_ask(desk) if isinstance(error, NoWayToAsk) else str(error)
+        tell(text, error.listed if isinstance(error, NotFound) else ())
         status.line("FAILURE", "sign" if isinstance(order, GitSign) else "verify", 1)
         return OTHERWISE
+
+
+def _nobody_to_ask(desk: Desk) -> str:
+    """Return what to do without a terminal: git gives no options."""
+    if desk.password is None:
+        return f"there is no terminal to ask for the password on; name a file that holds it in {PASSWORD_VARIABLE}"
+    return "the key has a password of its own, and there is no terminal to ask for it on"
 
 
 def _sign(desk: Desk, order: GitSign, status: _Status) -> int:
@@ -100,6 +110,9 @@ def _verify(desk: Desk, order: GitVerify, status: _Status) -> int:
         return _unchecked(facts, status, _NO_KEY)
     try:
         verified: Verified = desk.vault.verify(data, signature).get(timeout=PATIENCE)
+    except NotOpenPGP as error:
+        tell(str(error))
+        return _unchecked(facts, status, _OTHER_REASON)
     except BadSignature as error:
         tell(str(error))
         if standing(maker, int(time.time())) != VALID:  # then nothing was said about the document

@@ -39,6 +39,8 @@ The vault is the file that TROLLBRIDGE_VAULT names, or your own. Its password is
 line of the file that TROLLBRIDGE_PASSWORD_FILE names. To verify others' commits, import their certificates with
 `trollbridge key import`, and say with `trollbridge key trust` whose you have compared.
 
+If a commit fails, git does not show why. This does, with the same key: echo x | trollbridge-gpg -bsau KEY
+
 Exit codes: 0 signed, or the signature is valid; 1 the signature is invalid; 2 anything else, as gpg has it."""
 _IGNORED: Final = frozenset({"--keyid-format=long", "--keyid-format=0xlong", "--batch", "--no-tty", "--armor", "-a"})
 _SIGN: Final = frozenset({"-bsau", "-bsa", "-bs", "-s", "-b", "--sign", "--detach-sign"})

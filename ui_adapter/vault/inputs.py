@@ -6,6 +6,7 @@ vault.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 STANDARD: Final = "-"
+AHEAD: Final = 1 << 20
+"""Bytes of a pipe that are read before the vault is opened."""
 
 
 def named(file: str) -> str:
@@ -33,8 +36,53 @@ def opened(file: str) -> BinaryIO:
             return os.fdopen(os.dup(0), "rb", buffering=0)
         return open(file, "rb")  # noqa: PTH123  # the caller closes it
     except OSError as error:
-        msg = f"{named(file)} cannot be read: {error.strerror or error}"
-        raise NotRead(msg) from None
+        raise _unread(file, error) from None
+
+
+def _unread(file: str, error: OSError) -> NotRead:
+    return NotRead(f"{named(file)} cannot be read: {error.strerror or error}")
+
+
+def waited(file: str) -> BinaryIO:
+    """Return the input as `opened` does; of a pipe, once it has ended or filled what is read ahead.
+
+    So the other end of the pipe may be another command on the same vault, which is done by then.
+    """
+    source = opened(file)
+    try:
+        if source.seekable() or source.isatty():
+            return source
+        ahead = b"".join(_pieces(source, AHEAD))
+    except OSError as error:
+        source.close()
+        raise _unread(file, error) from None
+    return io.BufferedReader(_Ahead(ahead, source))
+
+
+class _Ahead(io.RawIOBase):
+    """A stream whose beginning has been read."""
+
+    def __init__(self, beginning: bytes, rest: BinaryIO) -> None:
+        """Take both; the rest is closed with this."""
+        super().__init__()
+        self._beginning = memoryview(beginning)
+        self._rest: Final = rest
+
+    def readable(self) -> bool:
+        """Return that it is."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # whatever can be written to
+        """Read some bytes; 0 at the end."""
+        data = self._beginning[: len(buffer)] or self._rest.read(len(buffer))
+        self._beginning = self._beginning[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the rest, too."""
+        self._rest.close()
+        super().close()
 
 
 def _pieces(source: BinaryIO, left: int) -> Generator[bytes]:
@@ -61,8 +109,7 @@ def whole(file: str, limit: int) -> bytes:
         try:
             content = b"".join(_pieces(source, limit + 1))
         except OSError as error:
-            msg = f"{named(file)} cannot be read: {error.strerror or error}"
-            raise NotRead(msg) from None
+            raise _unread(file, error) from None
     if len(content) > limit:
         msg = f"{named(file)} is longer than {limit} bytes, the most that is taken here"
         raise TooLarge(msg)

@@ -52,10 +52,11 @@ def generate(*, user_id: str, profile: str | None, compat: bool, expires: int) -
 
     \b
     Profiles:
-      default   version 4, Ed25519 and X25519: read by every OpenPGP program of the last years
-      compat    the same, announcing only what GnuPG 2.2 knows: choose it if correspondents use that
+      default   version 4, Ed25519 and X25519: read by every OpenPGP program
+      compat    the same, announcing only what GnuPG 2.2 knows, for its users
       v6        version 6 (RFC 9580): GnuPG reads none
-      pq        version 6 with ML-DSA-65+Ed25519 and ML-KEM-768+X25519, against quantum computers: few read it yet
+      pq        version 6 with ML-DSA-65+Ed25519 and ML-KEM-768+X25519,
+                against quantum computers: few read it yet
 
     \b
     Examples:
@@ -135,7 +136,7 @@ def export(  # noqa: PLR0913  # click's way: an argument for each option
       trollbridge key export ada@example.org -o ada.asc
       trollbridge key export ada@example.org --secret -o ada.secret.asc
     """  # noqa: D301
-    place = target(output, force=force)
+    place = target(output, force=force, public=not secret)
     if not secret:
         return key_orders.ExportPublic(key_name, place, not binary)
     if binary:
@@ -173,7 +174,8 @@ def add_user_id(*, key_name: str, user_id: str) -> key_orders.AddUserId:
 
     \b
     Example:
-      trollbridge key add-user-id ada@example.org "Ada at work <ada@work.example>"
+      trollbridge key add-user-id ada@example.org \\
+          "Ada at work <ada@work.example>"
     """  # noqa: D301
     return key_orders.AddUserId(key_name, user_id)
 
@@ -186,7 +188,8 @@ def revoke_user_id(*, key_name: str, user_id: str) -> key_orders.RevokeUserId:
 
     \b
     Example:
-      trollbridge key revoke-user-id ada@example.org "Ada at work <ada@work.example>"
+      trollbridge key revoke-user-id ada@example.org \\
+          "Ada at work <ada@work.example>"
     """  # noqa: D301
     return key_orders.RevokeUserId(key_name, user_id)
 
@@ -252,6 +255,8 @@ def delete(*, key_name: str, sure: bool) -> key_orders.DeleteKey:
 def trust(*, key_name: str, revoked: bool) -> key_orders.TrustKey:
     """Say that a certificate is whose it says, because you have compared its fingerprint with its owner.
 
+    It holds for the user ids that the certificate has now; for one that it gets later, say it again.
+
     \b
     Examples:
       trollbridge key trust ben@example.org
@@ -279,7 +284,9 @@ def constrain(  # noqa: PLR0913  # click's way: an argument for each option
     \b
     Examples:
       trollbridge key constrain ada@example.org --approval --per-hour 10
-      trollbridge key constrain ada@example.org --member command --until 2027-12-31
-      trollbridge key constrain ada@example.org --no-approval --per-hour 0 --any-member --until never
+      trollbridge key constrain ada@example.org --member command \\
+          --until 2027-12-31
+      trollbridge key constrain ada@example.org --no-approval --per-hour 0 \\
+          --any-member --until never
     """  # noqa: D301
     return key_orders.ConstrainKey(key_name, limits(approval, members, per_hour, until, any_member=any_member))

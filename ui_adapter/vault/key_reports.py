@@ -72,6 +72,7 @@ def lines(key: KeyInfo, now: int, limits: Constraints | None = None) -> list[str
     found = [
         f"fingerprint  {key.fingerprint}",
         *(f"user id      {each}" for each in key.user_ids),
+        *(f"user id      {each} (not vouched for)" for each in key.unvouched),
         f"key          {_flags(key, now)}; version {key.version}, {key.algorithm}",
         f"trust        {key.trust}",
         f"made         {times.shown(key.created)}",

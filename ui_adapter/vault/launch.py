@@ -15,15 +15,14 @@ import msgspec
 from trollbridge.actors.app import App, Child
 from trollbridge.ui_adapter.booting import booting
 from trollbridge.ui_adapter.loading import demand_linux
-from trollbridge.ui_adapter.vault import places
-from trollbridge.ui_adapter.vault.orders import OPENING, CreateVault, Source
+from trollbridge.ui_adapter.vault import first_steps, places
+from trollbridge.ui_adapter.vault.orders import MEMBER, OPENING, CreateVault, Source
+from trollbridge.ui_adapter.vault.reports import tell
 from trollbridge.ui_adapter.vault.request import Request, encode
 
 if TYPE_CHECKING:
     from trollbridge.actors.log import Log
 
-MEMBER: Final = "command"
-"""The name of the UI in the ring: what a constraint on members knows it by."""
 _CONSOLE: Final = "trollbridge.ui_adapter.vault.console:VaultConsole"
 _VAULT: Final = "trollbridge.enclave.vault:Vault"
 _LARGEST: Final = 128 << 10
@@ -69,7 +68,7 @@ def application(request: Request, least: str) -> App:
     calls = dict.fromkeys((*OPENING, *request.order.calls))
     return App(
         ui=Child(_CONSOLE, name=MEMBER, settings={"request": _encoded(request)}, descriptors=_descriptors(request)),
-        enclaves=[Child(_VAULT, name="vault", settings={"path": request.vault})],
+        enclaves=[Child(_VAULT, name="vault", settings={"path": request.vault, "claim": "at-call"})],
         grants={MEMBER: [f"vault.{each}" for each in calls]},
         least=least,
     )
@@ -88,7 +87,11 @@ def run(request: Request, log: Log, least: str) -> int:
     demand_linux()
     if isinstance(request.order, CreateVault):
         _demand_room(request.vault)
-    app = application(request, least)
+        hindrance = first_steps.hindrance(request.vault, request.order.mode)
+        if hindrance is not None:
+            tell(hindrance.text)
+            return hindrance.code
+    app = application(msgspec.structs.replace(request, known=places.state()), least)
     from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
     with booting():

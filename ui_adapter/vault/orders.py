@@ -11,6 +11,8 @@ from typing import ClassVar, Final, TypeAlias
 
 import msgspec
 
+MEMBER: Final = "command"
+"""The name of the commands' UI in the ring: what a constraint on members knows it by."""
 OPENING: Final = ("status", "challenge", "unlock")
 """The handlers that open a vault."""
 APPROVING: Final = ("approvals", "approve", "refuse")
@@ -32,10 +34,14 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a result goes: a file, or standard output (`-`). `force`: a file that is there is replaced."""
+    """Where a result goes: a file, or standard output (`-`). `force`: a file that is there is replaced.
+
+    `mode`: the permissions of a new file.
+    """
 
     path: str = "-"
     force: bool = False
+    mode: int = 0o600
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,6 +75,10 @@ class ShowStatus(Order, frozen=True, tag="status"):
 
 class TryUnlock(Order, frozen=True, tag="unlock-test"):
     """Open the vault, and that is all."""
+
+
+class AdoptVault(Order, frozen=True, tag="adopt"):
+    """Open the vault that is at the path now, and note it as the one that belongs there."""
 
 
 class ChangePassword(Order, frozen=True, tag="change-password"):
@@ -119,6 +129,7 @@ VaultOrder: TypeAlias = (
     CreateVault
     | ShowStatus
     | TryUnlock
+    | AdoptVault
     | ChangePassword
     | RotateRoot
     | ChangeMode

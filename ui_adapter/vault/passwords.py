@@ -41,7 +41,8 @@ def ask(prompt: str, option: str = "--password") -> str:
 
     try:
         return getpass(prompt)
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
+        say("")  # the prompt's line has no end yet
         raise KeyboardInterrupt from None
 
 

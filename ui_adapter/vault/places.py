@@ -27,6 +27,16 @@ def default() -> str:
     return str(data / "trollbridge" / "vault" / "default.vault")
 
 
+def state() -> str:
+    """Return the folder of the notes about the vaults that a person has opened; empty if they have no home."""
+    folder = os.environ.get("XDG_STATE_HOME", "")
+    try:
+        data = Path(folder) if folder.startswith("/") else Path.home() / ".local" / "state"
+    except RuntimeError:  # neither a variable nor the list of users names one
+        return ""
+    return str(data / "trollbridge" / "vaults")
+
+
 def password_file() -> str:
     """Return the path in `PASSWORD_VARIABLE`, or nothing."""
     return os.environ.get(PASSWORD_VARIABLE, "")

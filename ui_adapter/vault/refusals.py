@@ -6,7 +6,12 @@ to one carries a secret.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from trollbridge.messages.errors import TrollbridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class NoWayToAsk(TrollbridgeError):
@@ -19,6 +24,15 @@ class NotSure(TrollbridgeError):
 
 class NotFound(TrollbridgeError):
     """No key of that name is in the vault."""
+
+    def __init__(self, text: str = "", listed: Sequence[str] = ()) -> None:
+        """Take the sentence, and what a person may choose from."""
+        super().__init__(text)
+        self.listed: Final = tuple(listed)
+
+
+class OtherVault(TrollbridgeError):
+    """Another vault is at this path than the one that was opened here before."""
 
 
 class OutputExists(TrollbridgeError):

@@ -38,6 +38,10 @@ def plain(value: object) -> Json:
             raise TypeError(type(value).__name__)
 
 
+def _in_one_line(text: str) -> str:
+    return printable(" ".join(text.split()))
+
+
 class Reporter:
     """Where the report goes, and in which form."""
 
@@ -62,7 +66,8 @@ class Reporter:
             self._screen.table([[printable(cell) for cell in row] for row in rows], headed=True)
 
 
-def tell(text: str) -> None:
-    """Tell a person something that is no result: on standard error, one line."""
-    sys.stderr.write(f"trollbridge: {printable(' '.join(text.split()))}\n")
+def tell(text: str, listed: Sequence[str] = ()) -> None:
+    """Tell a person something that is no result, on standard error: one line, and one for each of a list."""
+    lines = [f"trollbridge: {_in_one_line(text)}", *(f"  {_in_one_line(each)}" for each in listed)]
+    sys.stderr.write("".join(f"{each}\n" for each in lines))
     sys.stderr.flush()

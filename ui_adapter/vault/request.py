@@ -13,6 +13,8 @@ from trollbridge.ui_adapter.vault.key_orders import KeyOrder
 from trollbridge.ui_adapter.vault.orders import Source, VaultOrder
 from trollbridge.ui_adapter.vault.work_orders import DocumentOrder, GitOrder, SecretOrder
 
+WAIT: Final = 10.0
+"""Seconds that a command waits for a vault that is in use, if nothing else is said."""
 AnyOrder: TypeAlias = VaultOrder | KeyOrder | DocumentOrder | GitOrder | SecretOrder
 
 
@@ -23,11 +25,15 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     vault: str
     """The absolute path of the vault's file."""
     mode: str = ""
-    """The only mode that the vault may be in; empty: the one that it says."""
+    """The only mode that the vault may be in; empty: the one that is known, or else the one that it says."""
     password: Source = Source()
     key_password: Source = Source()
     """The password of a key that has one of its own."""
     as_json: bool = False
+    wait: float = WAIT
+    """Seconds that it waits at most for a vault that another process has open."""
+    known: str = ""
+    """The folder of the notes about vaults that were opened before (`known_vaults`); `launch` names it."""
 
 
 _DECODER: Final = msgspec.json.Decoder(Request)

@@ -12,6 +12,7 @@ import time
 import typing
 from typing import TYPE_CHECKING, Final
 
+from trollbridge.messages.errors import SecretExists
 from trollbridge.messages.vault_secrets import (
     LARGEST_SECRET,
     SUBJECT_OF_SECRETS,
@@ -26,6 +27,7 @@ from trollbridge.ui_adapter.vault import asking, inputs, outputs, passwords, tim
 from trollbridge.ui_adapter.vault.constraint_acts import constrain
 from trollbridge.ui_adapter.vault.desk import PATIENCE
 from trollbridge.ui_adapter.vault.orders import Source
+from trollbridge.ui_adapter.vault.refusals import WrongInput
 from trollbridge.ui_adapter.vault.reports import tell
 from trollbridge.ui_adapter.vault.work_orders import (
     Bearer,
@@ -88,14 +90,30 @@ def _value(order: SetSecret) -> bytes:
     if os.isatty(0):
         return passwords.chosen(Source(), f"API key {order.name}").encode()
     value = inputs.whole(inputs.STANDARD, LARGEST_SECRET + 2)
-    if order.whole:
-        return value
-    return value.removesuffix(b"\n").removesuffix(b"\r")
+    if not order.whole:
+        value = value.removesuffix(b"\n").removesuffix(b"\r")
+    if not value and not order.empty:
+        msg = "standard input is empty, so nothing was kept; --empty keeps an empty API key"
+        raise WrongInput(msg)
+    return value
+
+
+def _demand_free(desk: Desk, name: str) -> None:
+    """Raise `SecretExists` if there is an API key of that name: before one is typed, not after."""
+    found: tuple[SecretInfo, ...] = desk.vault.list_secrets().get(timeout=PATIENCE)
+    if name in {each.name for each in found}:
+        msg = f"The vault already holds an API key {name!r}; --replace puts another one in its place."
+        raise SecretExists(msg)
 
 
 def _set(desk: Desk, order: SetSecret) -> None:
-    value = _value(order)
+    typed = os.isatty(0)
+    value = b"" if typed else _value(order)  # the vault is free meanwhile
     desk.open()
+    if not order.replace:
+        _demand_free(desk, order.name)
+    if typed:
+        value = _value(order)
     options = SecretOptions(order.kind, order.use_only, order.expires or None, order.note, order.replace)
     kept: SecretInfo = desk.vault.set_secret(order.name, value, options).get(timeout=PATIENCE)
     desk.reporter().give(kept, [f"{kept.name}: {kept.size} bytes kept{', use only' if kept.use_only else ''}"])
@@ -105,20 +123,7 @@ def _get(desk: Desk, order: GetSecret) -> None:
     outputs.check(order.target, binary=False)
     desk.open()
     value: bytes = desk.using(lambda: desk.vault.get_secret(order.name).get(timeout=PATIENCE))
-    if order.target.path == outputs.STANDARD and os.isatty(1):
-        _demand_text(value)
-        value += b"\n"
-    outputs.write(order.target, value)
-
-
-def _demand_text(value: bytes) -> None:
-    """Raise `WrongCommand` for what would steer the terminal that it is written to."""
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if not all(each.isprintable() or each in "\n\t" for each in text):
-        raise outputs.binary_to_a_terminal()
+    outputs.write(order.target, value + b"\n" if outputs.to_a_terminal(order.target) else value)
 
 
 def _list(desk: Desk, order: ListSecrets) -> None:
@@ -148,7 +153,10 @@ def _end(info: SecretInfo, now: int) -> str:
     shown = times.shown(info.expires)
     if info.expires <= now:
         return f"{shown} (expired)"
-    return f"{shown} (in {(info.expires - now) // 86_400} days)" if info.expires <= now + SOON else shown
+    if info.expires > now + SOON:
+        return shown
+    days = (info.expires - now) // 86_400
+    return f"{shown} (in {'less than a day' if not days else '1 day' if days == 1 else f'{days} days'})"
 
 
 def _hmac(desk: Desk, order: Hmac) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from trollbridge.messages.vault_secrets import SECRET_KINDS, TOKEN
+from trollbridge.messages.vault_secrets import LONGEST_NAME, SECRET_KINDS, TOKEN
 from trollbridge.ui_adapter.vault import work_orders
 from trollbridge.ui_adapter.vault.constraining import constraints, limits
 from trollbridge.ui_adapter.vault.options import (
@@ -26,7 +26,15 @@ from trollbridge.ui_adapter.vault.options import (
     target,
 )
 
-_NAME = click.argument("name")
+
+def _named(_context: click.Context, _param: click.Parameter, value: str) -> str:
+    if not 0 < len(value) <= LONGEST_NAME or not value.isprintable() or value != value.strip():
+        msg = f"an API key's name is 1 to {LONGEST_NAME} printable characters, without a space at its ends"
+        raise click.BadParameter(msg)
+    return value
+
+
+_NAME = click.argument("name", callback=_named)
 _HASHES: Final = click.Choice(("sha256", "sha384", "sha512"))
 _ENCODINGS: Final = click.Choice(("hex", "base64", "binary"))
 
@@ -43,7 +51,7 @@ def secret() -> None:
     Examples:
       pass show api/stripe | trollbridge secret set stripe --expires 90d
       trollbridge secret set github-2fa --kind totp --use-only
-      curl -H "$(trollbridge secret bearer stripe)" https://api.example.org/v1/charges
+      trollbridge secret bearer stripe | curl -H @- https://api.example.org/v1/
       trollbridge secret list --within 30d
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
 
@@ -56,12 +64,14 @@ def secret() -> None:
 @click.option("--note", default="", help="A note for yourself; it is listed.")
 @click.option("--replace", is_flag=True, help="Put it in the place of the one of that name.")
 @click.option("--whole", is_flag=True, help="Keep the last line break of standard input, too.")
+@click.option("--empty", is_flag=True, help="Keep an empty one, if standard input is empty.")
 def set_(  # noqa: PLR0913  # click's way: an argument for each option
-    *, name: str, kind: str, use_only: bool, expires: int, note: str, replace: bool, whole: bool
+    *, name: str, kind: str, use_only: bool, expires: int, note: str, replace: bool, whole: bool, empty: bool
 ) -> work_orders.SetSecret:
     """Keep an API key under NAME; from standard input, or typed twice at the terminal.
 
-    One line break at the end of standard input is not part of the key, unless --whole is given.
+    One line break at the end of standard input is not part of the key, unless --whole is given. An empty standard input
+    is refused, as of a command that has failed, unless --empty is given.
 
     \b
     Kinds:
@@ -75,9 +85,10 @@ def set_(  # noqa: PLR0913  # click's way: an argument for each option
     Examples:
       trollbridge secret set stripe
       trollbridge secret set webhook --kind hmac --use-only < key.bin
-      trollbridge secret set stripe --replace --expires 90d --note "rotated by Ada" < new
+      trollbridge secret set stripe --replace --expires 90d \\
+          --note "rotated by Ada" < new
     """  # noqa: D301
-    return work_orders.SetSecret(name, kind, use_only, expires, note, replace, whole)
+    return work_orders.SetSecret(name, kind, use_only, expires, note, replace, whole, empty)
 
 
 @ordering(secret, "get")
@@ -97,7 +108,7 @@ def get(*, name: str, output: str | None, force: bool) -> work_orders.GetSecret:
 
 @ordering(secret, "rename")
 @_NAME
-@click.argument("new_name", metavar="NEW-NAME")
+@click.argument("new_name", metavar="NEW-NAME", callback=_named)
 def rename(*, name: str, new_name: str) -> work_orders.RenameSecret:
     """Give an API key another name; its constraints go with it.
 
@@ -128,7 +139,8 @@ def list_(*, within: int | None) -> work_orders.ListSecrets:
 
     \b
     Example, for a daily reminder:
-      trollbridge secret list --within 14d --password-file ~/.config/vault-password
+      trollbridge secret list --within 14d \\
+          --password-file ~/.config/vault-password
     """  # noqa: D301
     return work_orders.ListSecrets(within)
 
@@ -191,9 +203,10 @@ def sign_request(  # noqa: PLR0913  # click's way: an argument for each option
 
     \b
     Examples:
-      trollbridge secret sign-request webhook GET https://api.example.org/v1/charges
-      trollbridge secret sign-request webhook POST https://api.example.org/v1/charges --body charge.json \\
-          -H "Content-Type: application/json" --keyid ada-1 --expires 5m
+      trollbridge secret sign-request webhook GET \\
+          https://api.example.org/v1/charges
+      trollbridge secret sign-request webhook POST https://api.example.org/v1/ \\
+          --body charge.json -H "Content-Type: application/json" --expires 5m
     """  # noqa: D301
     return work_orders.SignRequest(
         name, method, url, headers, components, created, lifetime, key_id, nonce, purpose, label, body
@@ -211,7 +224,7 @@ def bearer(*, name: str, output: str | None, force: bool) -> work_orders.Bearer:
 
     \b
     Example, which keeps the key out of curl's arguments:
-      trollbridge secret bearer stripe | curl -H @- https://api.example.org/v1/charges
+      trollbridge secret bearer stripe | curl -H @- https://api.example.org/v1/
     """  # noqa: D301
     return work_orders.Bearer(name, target(output, force=force))
 

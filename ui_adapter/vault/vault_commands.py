@@ -20,6 +20,11 @@ def vault() -> None:
     your desktop (the Secret Service), and a password. Neither alone opens anything. Where there is no keychain, choose
     a vault with a password only; how a vault is protected is recorded in it and never changes by itself.
 
+    What was opened at a path, and in which mode, is noted in $XDG_STATE_HOME/trollbridge/vaults (else
+    ~/.local/state/…), outside of the vault's folder. From then on no other vault and no other mode is opened there:
+    whoever can replace the file cannot have you put your keys into one that they can read. The first opening has
+    nothing to compare with; --mode says what to expect.
+
     \b
     Passwords come from one of these, never from an argument and never from a variable:
       --password-file FILE    the first line of FILE (- is standard input)
@@ -49,7 +54,8 @@ def create(*, password_only: bool, keychain_only: bool) -> orders.CreateVault:
     Examples:
       trollbridge vault create
       trollbridge vault create --password-only
-      trollbridge vault create --password-only --password-fd 3 3< <(pass show vault)
+      trollbridge vault create --password-only --password-fd 3 \\
+          3< <(pass show vault)
     """  # noqa: D301
     if password_only and keychain_only:
         msg = "--password-only and --keychain-only exclude each other; without either there are both layers"
@@ -58,11 +64,12 @@ def create(*, password_only: bool, keychain_only: bool) -> orders.CreateVault:
     return orders.CreateVault(mode)
 
 
-@ordering(vault, "status", reports=True)
+@ordering(vault, "status", reports=True, opens=False)
 def status() -> orders.ShowStatus:
     """Tell whether there is a vault, how it is protected, and how often it was tried with a wrong password.
 
-    Asks for nothing and opens nothing. The mode is what the file says; opening the vault proves it.
+    Asks for nothing and opens nothing. The mode is what the file says; opening the vault proves it. If it is not the
+    vault, or not the mode, that was opened here before, that is told. Ends with 8 if there is no vault.
 
     \b
     Examples:
@@ -84,18 +91,34 @@ def unlock_test() -> orders.TryUnlock:
     return orders.TryUnlock()
 
 
+@ordering(vault, "adopt", reports=True)
+def adopt() -> orders.AdoptVault:
+    """Open the vault that is at the path now, and accept it there from now on, in place of any that was known.
+
+    Only if you have put it there yourself: restored an older copy under another vault's name, or made it elsewhere.
+    --mode says how it must be protected; without it the file's own word is taken.
+
+    \b
+    Examples:
+      trollbridge vault status
+      trollbridge vault adopt --mode keychain-and-password
+    """  # noqa: D301
+    return orders.AdoptVault()
+
+
 @ordering(vault, "change-password")
 @new_password("new-password", "the new password")
 def change_password(*, new_password_file: str | None, new_password_fd: int | None) -> orders.ChangePassword:
     """Put the vault under another password.
 
-    Needs the old one. Copies of the file that were made before still open with the old password: the keys in the vault
-    are the same. After a theft of both, make new keys.
+    Needs the old one; a vault without a password gets one from change-mode. Copies of the file that were made before
+    still open with the old password: the keys in the vault are the same. After a theft of both, make new keys.
 
     \b
     Examples:
       trollbridge vault change-password
-      trollbridge vault change-password --password-file old --new-password-file new
+      trollbridge vault change-password --password-file old \\
+          --new-password-file new
     """  # noqa: D301
     return orders.ChangePassword(source(new_password_file, new_password_fd, "--new-password"))
 
@@ -119,6 +142,9 @@ def rotate() -> orders.RotateRoot:
 @new_password("new-password", "the new password, where the vault had none,")
 def change_mode(*, new_mode: str, new_password_file: str | None, new_password_fd: int | None) -> orders.ChangeMode:
     """Protect the vault in another mode: keychain-and-password, password-only or keychain-only.
+
+    Other machines and accounts that have opened this file in its old mode refuse the new one, once, until they are
+    called with --mode.
 
     \b
     Examples:
@@ -188,7 +214,8 @@ def recovery_import(
 
     \b
     Example, on the new machine:
-      scp old:.local/share/trollbridge/vault/default.vault ~/.local/share/trollbridge/vault/
+      scp old:.local/share/trollbridge/vault/default.vault \\
+          ~/.local/share/trollbridge/vault/
       trollbridge vault recovery import /media/usb/vault.recovery
     """  # noqa: D301
     return orders.ImportRecovery(file, source(recovery_password_file, recovery_password_fd, "--recovery-password"))

@@ -103,9 +103,12 @@ GitOrder: TypeAlias = GitSign | GitVerify
 
 
 class SetSecret(Order, frozen=True, tag="secret-set"):
-    """Keep an API key, from standard input or the terminal; `expires` in seconds since 1970, 0 for never."""
+    """Keep an API key, from standard input or the terminal; `expires` in seconds since 1970, 0 for never.
 
-    calls = ("set_secret",)
+    `empty`: it may be of no bytes at all.
+    """
+
+    calls = ("list_secrets", "set_secret")
     name: str
     kind: str = "token"
     use_only: bool = False
@@ -113,6 +116,7 @@ class SetSecret(Order, frozen=True, tag="secret-set"):
     note: str = ""
     replace: bool = False
     whole: bool = False
+    empty: bool = False
 
 
 class GetSecret(Order, frozen=True, tag="secret-get"):

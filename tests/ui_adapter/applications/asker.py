@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from trollbridge.messages.vault import PASSWORD_ONLY, VOCABULARY
+from trollbridge.messages.errors import KeychainFailed
+from trollbridge.messages.vault import PASSWORD_ONLY, TWO_LAYERS, VOCABULARY
 from trollbridge.ui_adapter import documents, unlocking
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 
@@ -89,6 +90,11 @@ class Keeper(UiActor):
         match self._act:
             case "create":
                 _say(unlocking.create(vault, PASSWORD, PASSWORD_ONLY).state)
+            case "layers":
+                try:
+                    unlocking.create(vault, PASSWORD, TWO_LAYERS)
+                except KeychainFailed:
+                    _say("no keychain")
             case "guess":
                 unlocking.unlock(vault, "incorrect horse", PASSWORD_ONLY)
             case "hold":

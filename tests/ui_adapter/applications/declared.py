@@ -22,8 +22,8 @@ def _keeping(act: str) -> App:
 
 right, missing, withheld, types, size = map(_asking, ("right", "missing", "withheld", "types", "size"))
 crash, seven, idle, chatty = map(_asking, ("crash", "seven", "wait", "print"))
-create, guess, hold, count, fill, write, status = map(
-    _keeping, ("create", "guess", "hold", "count", "fill", "write", "status")
+create, guess, hold, count, fill, write, status, layers = map(
+    _keeping, ("create", "guess", "hold", "count", "fill", "write", "status", "layers")
 )
 
 rash = App(ui="asker:Rash", enclaves=["clerk:Clerk"])
