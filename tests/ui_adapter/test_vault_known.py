@@ -18,7 +18,7 @@ from trollbridge.ui_adapter.vault.refusals import OtherVault
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATH = "/home/ada/vault/keys.vault"
+PATH = "/srv/ada/vault/keys.vault"
 
 
 def _status(vault: int = 1, mode: str = TWO_LAYERS) -> VaultStatus:
