@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from trollbridge.actors.isolation.heap import give_back
 from trollbridge.enclave.scribe_job import ScribeJob
 from trollbridge.enclave.sealed_file import Opening, Sealing
 from trollbridge.messages.errors import ApprovalNeeded, InvalidArguments, NoSuchJob, NotAllowed, Overloaded, TooLarge
@@ -35,6 +36,8 @@ MOST_WAITING: Final = 8 << 20
 """Bytes that may wait in one job: what is under way when its feeder learns that it is to stop."""
 MOST_STRANGERS: Final = 64
 """Messages of unknown signers that are remembered, the latest: each may be decrypted again, unchecked."""
+GIVE_BACK: Final = 128 << 20
+"""Bytes of documents after which the heap's free pages are given back: else it grows with what passes."""
 IDLE: Final = 60.0
 """Seconds after which a job goes that nobody feeds, as soon as anybody asks anything of any."""
 KEPT: Final = 600.0
@@ -119,7 +122,7 @@ class _Running:
 class Jobs:
     """All jobs of an open vault."""
 
-    __slots__ = ("_caller", "_clock", "_gate", "_keys", "_last", "_records", "_running", "_strangers")
+    __slots__ = ("_caller", "_clock", "_gate", "_keys", "_last", "_passed", "_records", "_running", "_strangers")
 
     def __init__(
         self,
@@ -137,6 +140,8 @@ class Jobs:
         self._clock: Final = clock
         self._running: dict[int, _Running] = {}
         self._last = 0
+        self._passed = 0
+        """Bytes that were fed since the heap's free pages were given back."""
         self._strangers: dict[tuple[str, bytes], tuple[str, ...]] = {}
         """Of each message, by who fed it and its SHA-256, that nobody known has signed: its signers."""
         gate.watch(self.forget)
@@ -222,6 +227,10 @@ class Jobs:
             self._end(number)
             raise
         job.touched = self._clock()
+        self._passed += len(data)
+        if self._passed >= GIVE_BACK:
+            self._passed = 0
+            give_back()
         return Piece(made, job.work.waiting, None)
 
     def finish(self, number: int, *, plain: bool) -> Piece:

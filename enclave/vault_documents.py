@@ -53,7 +53,11 @@ class DocumentHandlers(VaultPart):
 
     @handler(max_bytes=PIECE + _AROUND)
     def finish(self, job: int) -> Piece:
-        """Return more of what comes out now that all is in; to be called until the piece has a report."""
+        """Return more of what comes out now that all is in; to be called until the piece has a report.
+
+        A detached signature by a key whose every use is approved is made then, and comes out once what was fed is
+        approved: after `ApprovalNeeded` this may be called again, for ten minutes.
+        """
         return self._jobs().finish(job, plain=False)
 
     @handler(sensitive=True, max_bytes=PIECE + _AROUND)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.enclave.document_desk import ADA, BOB, DECRYPTING, Desk, checking, encrypting, signing
-from trollbridge.enclave import recipients, scribe_job
+from trollbridge.enclave import recipients, scribe_client, scribe_job
 from trollbridge.enclave.armor import Armor
 from trollbridge.enclave.certificate import SecretKey
 from trollbridge.enclave.glimpse import Glimpse, glimpse
@@ -29,10 +30,12 @@ from trollbridge.enclave.scribe_words import (
     TO_SCRIBE,
     Ask,
     Check,
+    Decrypt,
     Done,
     Failed,
     FromScribe,
     Key,
+    Look,
     Seen,
     Sighted,
     Valid,
@@ -358,7 +361,7 @@ def test_a_scribe_asks_for_nothing_but_a_few_handles(desk: Desk, handles: tuple[
         desk.rest(number, checking(b""))
 
 
-@pytest.mark.parametrize("word", [Sighted(), Ask((KNOWN,)), Ask((KNOWN,) * 5000), Seen((KNOWN,)), DONE])
+@pytest.mark.parametrize("word", [Sighted(), Ask((KNOWN,)), Ask((KNOWN,) * 5000), Seen((KNOWN,))])
 def test_a_scribe_that_never_stops_talking_keeps_nobody_busy(desk: Desk, word: FromScribe) -> None:
     """It reads nothing and says one thing for ever: the job is over at once, with nothing piled up (K1, A50)."""
     scribe = Heard()
@@ -406,10 +409,53 @@ def test_a_scribe_that_writes_without_end_is_heard_for_a_bounded_time(desk: Desk
             assert not flood.is_alive()
 
 
-def _flood(target: BinaryIO) -> None:
+def _flood(target: BinaryIO, size: int = 1 << 16) -> None:
     with contextlib.suppress(OSError):
         while True:
-            target.write(bytes(1 << 16))
+            target.write(bytes(size))
+
+
+def test_a_scribe_that_writes_byte_by_byte_is_heard_for_a_bounded_time(desk: Desk) -> None:
+    """There is always something to be taken: one call takes a second, and not for ever (K1, A50)."""
+    targets: list[int] = []
+
+    def start(source: int, target: int) -> socket.socket:
+        near, far = socket.socketpair()
+        targets.append(target)
+        desk.held.extend((source, far.detach()))
+        return near
+
+    number = desk.begin(encrypting(ADA), start)
+    with os.fdopen(targets[0], "wb", buffering=0) as target:
+        drip = threading.Thread(target=_flood, args=(target, 1))
+        drip.start()
+        while not desk.jobs.feed(number, 0, b"", plain=False).data:
+            assert drip.is_alive()
+        began = time.monotonic()
+        desk.jobs.feed(number, 0, b"", plain=False)
+        assert time.monotonic() - began < 5 * scribe_client.WORK
+        desk.jobs.cancel(number)
+        drip.join(PATIENCE)
+        assert not drip.is_alive()
+
+
+def test_a_scribe_that_reads_its_answers_says_each_thing_once_too(desk: Desk) -> None:
+    """That it has seen who signed, and to whom it is: a second time it is let go of (K1)."""
+    message = desk.keys.encrypt([ADA], b"short", None, armored=False)
+    for again in (Sighted(), Seen((desk.ada,))):
+        scribe = Heard()
+        number = desk.begin(DECRYPTING, scribe.start)
+        with scribe.far as far:
+            desk.jobs.feed(number, 0, message, plain=True)
+            desk.jobs.finish(number, plain=True)
+            assert isinstance(receive(far), Look)
+            for word in (Seen((desk.ada,)), Sighted()):
+                far.sendall(_say(word))
+                desk.jobs.finish(number, plain=True)
+            assert isinstance(receive(far), Decrypt)
+            far.sendall(_say(again))
+            with pytest.raises(CannotDecrypt, match="said what it may not"):
+                desk.jobs.finish(number, plain=True)
 
 
 def test_only_signers_that_the_vault_has_are_reported_as_valid(desk: Desk) -> None:

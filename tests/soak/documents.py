@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 APPLICATION: Final = "tests.soak.carrier:application"
-MOST: Final = 110 << 10
+MOST: Final = 128 << 10
 """KiB that a process may take at its peak."""
 MOST_DECRYPTING: Final = 300 << 10
 """The same for a scribe: the one that decrypts holds 25 MiB back, in several buffers of twice that."""
