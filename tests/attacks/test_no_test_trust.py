@@ -150,8 +150,8 @@ def test_no_variable_decides_on_trust() -> None:
 
 def test_no_option_and_no_argument_is_for_tests() -> None:
     """A51, R10: the command's options, the declaration's arguments and the first message's fields are these."""
-    found = {name: sorted([*(str(each.name) for each in command.params), "help"]) for name, command in _commands(cli)}
-    assert found == {name: sorted(options) for name, options in OPTIONS.items()}
+    found = {name: [*(str(each.name) for each in command.params), "help"] for name, command in _commands(cli)}
+    assert found == OPTIONS
     assert list(inspect.signature(App).parameters) == ["ui", "enclaves", "extensions", "grants", "intensity", "least"]
     assert list(inspect.signature(Child).parameters) == [
         *("actor", "name", "settings", "sandbox", "least", "descriptors"),

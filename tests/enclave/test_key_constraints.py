@@ -107,6 +107,8 @@ def test_without_constraints_every_path_is_open(vault: Vault) -> None:
     """The other half; the last of them revokes the key."""
     for attempt in vault.paths().values():
         attempt()
+    [revoked] = [each.revoked for each in vault.store.list_keys() if each.fingerprint == vault.key.fingerprint]
+    assert revoked
 
 
 def test_each_use_needs_an_approval_of_its_own(vault: Vault) -> None:

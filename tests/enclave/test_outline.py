@@ -97,7 +97,7 @@ def test_a_bomb_is_refused_before_it_bursts() -> None:
     held = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmData:"))
 
     def refused() -> str:
-        room = held + (300 << 20)
+        room = held + HUGE  # what it would become does not fit beside what is here
         resource.setrlimit(resource.RLIMIT_DATA, (room, room))
         opener = Opener()
         count = 0

@@ -48,6 +48,7 @@ def test_an_enclave_is_woken_though_nobody_calls_it() -> None:
     with perform(APPLICATION, layers="asleep") as puppet:
         puppet.result("employer.wake_in", 0.05)
         puppet.act(until_layers, text="awake")
+        assert puppet.result("employer.woken") == ["alone: UsageError"]
 
 
 def _woken(puppet: Puppeteer) -> Any:  # noqa: ANN401  # what the handler returns
