@@ -1,5 +1,6 @@
 # Everything sets itself up: on a fresh clone `make test` needs only make, bash and a Python of 3.11 or newer.
-# PYTHON=python3.12 chooses the interpreter of a new .venv; ROUNDS, CALLS and FALLS set the length of a soak.
+# PYTHON=python3.12 chooses the interpreter of a new .venv; WORKERS says how many tests run at a time, without it as many
+# as there are processors; ROUNDS, CALLS and FALLS set the length of a soak.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,6 +11,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?=
+WORKERS ?= auto
 ROUNDS ?= 10
 CALLS ?= 1000000
 FALLS ?= 1000
@@ -57,7 +59,7 @@ demo: $(VENV)/.runtime $(VENV)/.linked ## the main job on real files; installs o
 	@$(BIN)/trollbridge demo
 
 test: check system ## the gates, then every test in random order, then coverage
-	@$(BIN)/pytest --cov --cov-report=term
+	@$(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 8 --cov --cov-report=term
 
 check: venv ## lint, format, mypy, pyright
 	@$(BIN)/ruff check .
@@ -65,8 +67,9 @@ check: venv ## lint, format, mypy, pyright
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/basedpyright $(CHECKED)
 
-bench: venv ## what the lock costs, and speed beside the peers, each in an environment of its own
+bench: venv ## what the lock costs, speed beside the peers, each in an environment of its own, and calls under a flood
 	@$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/bridge_flood.py
 
 soak: venv system ## CALLS calls in FALLS rings under the lock; then the property and process tests, ROUNDS times, deep
 	@$(BIN)/python tests/soak/run.py --calls $(CALLS) --falls $(FALLS)
@@ -85,7 +88,7 @@ clean: ## removes everything that make made
 	find $(FOLDERS) tests $(wildcard examples) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # Programs that tests run beside ours: program/Debian package.
-SYSTEM := gpg/gnupg sq/sq dbus-daemon/dbus-daemon gnome-keyring-daemon/gnome-keyring
+SYSTEM := gpg/gnupg sq/sq dbus-daemon/dbus-daemon gnome-keyring-daemon/gnome-keyring node/nodejs tsc/node-typescript
 
 system:
 	@$(DEBIAN)

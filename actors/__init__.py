@@ -11,17 +11,67 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trollbridge.actors.app import App as App
     from trollbridge.actors.app import Child as Child
+    from trollbridge.actors.extension import Extension as Extension
+    from trollbridge.actors.host import HostActor as HostActor
+    from trollbridge.actors.hosts.arguments import Several as Several
+    from trollbridge.actors.hosts.declaring import Files as Files
+    from trollbridge.actors.hosts.declaring import Programs as Programs
+    from trollbridge.actors.hosts.program import Program as Program
     from trollbridge.actors.promise import Promise as Promise
+    from trollbridge.actors.stream import Stream as Stream
+    from trollbridge.actors.streaming import Pause as Pause
+    from trollbridge.actors.streaming import Progress as Progress
+    from trollbridge.actors.streaming import Topic as Topic
+    from trollbridge.messages.grants import Between as Between
+    from trollbridge.messages.grants import Grant as Grant
+    from trollbridge.messages.grants import Longest as Longest
+    from trollbridge.messages.grants import Matching as Matching
+    from trollbridge.messages.grants import OneOf as OneOf
     from trollbridge.messages.sandbox import Sandbox as Sandbox
 
 _HOMES = {
     "App": "trollbridge.actors.app",
+    "Between": "trollbridge.messages.grants",
     "Child": "trollbridge.actors.app",
+    "Extension": "trollbridge.actors.extension",
+    "Files": "trollbridge.actors.hosts.declaring",
+    "Grant": "trollbridge.messages.grants",
+    "HostActor": "trollbridge.actors.host",
+    "Longest": "trollbridge.messages.grants",
+    "Matching": "trollbridge.messages.grants",
+    "OneOf": "trollbridge.messages.grants",
+    "Pause": "trollbridge.actors.streaming",
+    "Program": "trollbridge.actors.hosts.program",
+    "Programs": "trollbridge.actors.hosts.declaring",
+    "Progress": "trollbridge.actors.streaming",
     "Promise": "trollbridge.actors.promise",
     "Sandbox": "trollbridge.messages.sandbox",
+    "Several": "trollbridge.actors.hosts.arguments",
+    "Stream": "trollbridge.actors.stream",
+    "Topic": "trollbridge.actors.streaming",
 }
 
-__all__ = ["App", "Child", "Promise", "Sandbox"]
+__all__ = [
+    "App",
+    "Between",
+    "Child",
+    "Extension",
+    "Files",
+    "Grant",
+    "HostActor",
+    "Longest",
+    "Matching",
+    "OneOf",
+    "Pause",
+    "Program",
+    "Programs",
+    "Progress",
+    "Promise",
+    "Sandbox",
+    "Several",
+    "Stream",
+    "Topic",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -33,3 +83,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module  # noqa: PLC0415  # only where a name is asked for
 
     return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    """List them."""
+    return sorted(__all__)

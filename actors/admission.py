@@ -76,4 +76,6 @@ class Admission:
 
 def open_link(epoch: Epoch, place: Place, pid: int) -> control.OpenLink:
     """Return the message that lets a member in at the broker."""
-    return control.OpenLink(epoch, place.member, place.role, pid, place.token, place.handlers, place.peers)
+    return control.OpenLink(
+        epoch, place.member, place.role, pid, place.token, place.handlers, place.peers, place.service
+    )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Control = Channel[control.FromChild, control.ToChild]
 
 MOST_QUEUED: Final = 256 * 1024 * 1024
-"""Bytes of bodies that may wait for one member; honest senders, bound by credit, stay far below."""
+"""Bytes that may wait for one member, its items counted; honest senders, bound by credit, stay far below."""
 
 MOST_AT_ONCE: Final = 16
 """Records of one member that are taken before the others have their turn."""
@@ -55,8 +55,8 @@ class _Joined:
 class Broker:
     """Routes envelopes and issues UIDs for one epoch, then ends with its process."""
 
-    def __init__(self, channel: Control) -> None:
-        """Take the control channel."""
+    def __init__(self, channel: Control, *, tells_calls: bool = False) -> None:
+        """Take the control channel, and whether the log is told which grants are used: in learn mode."""
         self._control = channel
         self._epoll = select.epoll()
         self._epoll.register(channel.fileno(), select.EPOLLIN)
@@ -64,7 +64,7 @@ class Broker:
         self._members: dict[MemberId, _Joined] = {}
         self._dirty: dict[_Joined, None] = {}
         self._buffer = bytearray(LARGEST_RECORD)
-        self._routing = Routing(self)
+        self._routing = Routing(self, tells_calls=tells_calls)
         self._epoch = Epoch(0)
         self._expected = 0
         self._ready = False
@@ -252,7 +252,8 @@ class Broker:
         if self._routing.sealed is not (role is Role.EXTENSION) or member in self._members:
             raise ProtocolError
         end = socket.socket(fileno=descriptor)
-        port = Port(member, role, frozenset(message.handlers), frozenset(MemberId(peer) for peer in message.peers))
+        peers = frozenset(MemberId(peer) for peer in message.peers)
+        port = Port(member, role, frozenset(message.handlers), peers, service=message.service)
         words = prologue(Epoch(message.epoch), member, role, BROKER, Role.BROKER)
         joined = _Joined(end, message.pid, port, Responder(message.token, words))
         self._links[end.fileno()] = self._members[member] = joined

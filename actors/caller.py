@@ -27,7 +27,13 @@ from trollbridge.actors.places import place
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind
-from trollbridge.messages.errors import DeclarationError, HandshakeFailed, ProtocolError, TrollbridgeError
+from trollbridge.messages.errors import (
+    DeclarationError,
+    HandshakeFailed,
+    ProtocolError,
+    RingDismantled,
+    TrollbridgeError,
+)
 from trollbridge.messages.ids import MemberId, Role
 
 if TYPE_CHECKING:
@@ -47,6 +53,10 @@ STOP_LIMIT: Final = 2.0
 """Seconds that each pykka actor of this process has to stop in, once the UI's work is done."""
 _LONGEST: Final = 500
 """Characters of an extension's last words."""
+_LARGEST_CODE: Final = 255
+"""What a process can end with."""
+NOTED_WITHIN: Final = 20.0
+"""Seconds that the supervisor may take to note that a UI loads foreign code."""
 LINGER: Final = 1
 """Milliseconds after which calls that nobody waits for are sent, however few they are."""
 
@@ -89,10 +99,20 @@ class _Minder:
         self._epoch = 0
         self._wake, self._nudged = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.client.nudge = self._nudge
+        if self._role is Role.UI:
+            self.client.close_window = self._close_window
+        self._closed, self._closing = threading.Event(), threading.Lock()
 
     def _nudge(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.write(self._nudged, b"\0")
+
+    def _close_window(self) -> None:
+        with self._closing:
+            if not self._closed.is_set():
+                self._channel.send(control.CloseWindow())
+            if not self._closed.wait(NOTED_WITHIN):
+                raise RingDismantled
 
     def run(self) -> None:
         """Mind the channel until the process ends."""
@@ -138,20 +158,31 @@ class _Minder:
                 of = {each.member: each for each in self.client.postures} | {posture.member: posture}
                 self.client.postures = tuple(of.values())
             case control.Dismantle(_, died):
-                self.client.detach(died)
-                self._leave_joined()
-                if self._role is Role.EXTENSION:
-                    self._end(0)
-                self._channel.send(control.Dismantled(self._epoch))
+                self._fall(died)
+            case control.WindowClosed():
+                self._closed.set()
             case control.Ping(number):
                 self._channel.send(control.Pong(number))
             case control.Stop():
                 self.client.detach()
-                if not self.sealed.is_set():
-                    self._end(0)
-                signal.pthread_kill(_MAIN, signal.SIGTERM)
+                self._stop()
             case _:
                 raise ProtocolError
+
+    def _fall(self, died: str) -> None:
+        self.client.detach(died)
+        self._leave_joined()
+        if self._role is Role.EXTENSION:
+            self._end(0)
+        if self.client.foreign:
+            self._stop()
+        else:
+            self._channel.send(control.Dismantled(self._epoch))
+
+    def _stop(self) -> None:
+        if not self.sealed.is_set():
+            self._end(0)
+        signal.pthread_kill(_MAIN, signal.SIGTERM)
 
     def _leave_joined(self) -> None:
         """Drop what was joined and never sealed."""
@@ -164,7 +195,7 @@ class _Minder:
         link, self._link = self._link, None
         if descriptors:
             link = socket.socket(fileno=descriptors[0])
-        if link is None or self._joined is not None or self.client.epoch is not None:
+        if link is None or self._joined is not None or self.client.epoch is not None or self.client.foreign:
             raise ProtocolError
         self._epoch = message.epoch
         try:
@@ -208,7 +239,7 @@ def run(
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    code = _work(work, minder.client, lambda text: _tell(boot, channel, text))
+    code = carry_out(work, minder.client, lambda text: _tell(boot, channel, text))
     pykka.ActorRegistry.stop_all(timeout=STOP_LIMIT)  # their threads would keep the process
     return code if _flush() else code or exits.OUTPUT_CLOSED
 
@@ -222,11 +253,13 @@ def _tell(boot: control.Boot, channel: Control, text: str) -> None:
         channel.send(control.Failed(FailureKind.WORK_FAILED, text.removeprefix(": ").removeprefix(" ")[:_LONGEST]))
 
 
-def _work(work: CallerActor, client: Client, tell: Callable[[str], None]) -> int:
+def carry_out(work: CallerActor, client: Client, tell: Callable[[str], None]) -> int:
+    """Run a caller's code; return the exit code, and `tell` in one line why it ended otherwise than it meant to."""
     try:
-        return work.run(client) or 0
+        return _exit_code(work.run(client), tell)
     except TrollbridgeError as error:
-        tell(f": {error}")
+        where = place(error.__traceback__)
+        tell(f": {error}" + (f" (at {where})" if ".py:" in where else ""))  # of ours it tells a person nothing
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -236,6 +269,17 @@ def _work(work: CallerActor, client: Client, tell: Callable[[str], None]) -> int
         why = denials.explain(error) or f"{type(error).__name__}: {error}"
         tell(f" failed: {why} (at {place(error.__traceback__)})")
         return exits.UI_CRASHED
+
+
+def _exit_code(found: object, tell: Callable[[str], None]) -> int:
+    """Return what the caller's work has returned, 0 for None; tell of what no process can end with."""
+    if found is None:
+        return 0
+    if isinstance(found, int) and 0 <= found <= _LARGEST_CODE:
+        return found
+    what = str(found) if type(found) is int else f"a {type(found).__name__}"
+    tell(f": main returned {what}, which is no exit code: return a number from 0 to {_LARGEST_CODE}, or nothing")
+    return exits.UI_CRASHED
 
 
 def _flush() -> bool:

@@ -15,15 +15,18 @@ import signal
 import socket
 import sys
 from importlib import import_module
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from trollbridge.actors.channel import child_channel
 from trollbridge.actors.isolation import denials, kernel
 from trollbridge.actors.isolation.libraries import folders
+from trollbridge.actors.isolation.limits import MEMORY, limit
 from trollbridge.actors.isolation.lock import harden, lock, unlocked
 from trollbridge.actors.places import place
+from trollbridge.actors.reference import is_file
 from trollbridge.actors.rehearsal import rehearse
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
@@ -65,6 +68,8 @@ def _settle_in(role: Role) -> None:
 
 # The actor's code.
 
+PRIVATE: Final = "trollbridge_extension"
+"""The module name of an extension that is a file of its own."""
 _HARMLESS: Final = (ImportError, SyntaxError, NameError, AttributeError, TypeError)
 """What an import fails by and whose text is about the code; that of any other exception could hold a secret."""
 
@@ -78,9 +83,9 @@ def _extend_path(path: tuple[str, ...]) -> None:
 def load(reference: str, path: tuple[str, ...]) -> type:
     """Import the actor's class; raises `ActorNotLoadable` with the cause in one line."""
     _extend_path(path)
-    module, _, name = reference.partition(":")
+    module, _, name = reference.rpartition(":")
     try:
-        found = getattr(import_module(module), name)
+        found = getattr(_of_file(module) if is_file(module) else import_module(module), name)
     except TrollbridgeError as error:
         msg = f"{reference}: {error}"
         raise ActorNotLoadable(msg) from None
@@ -88,13 +93,27 @@ def load(reference: str, path: tuple[str, ...]) -> type:
         if isinstance(error, KeyboardInterrupt):
             raise
         told = f"{type(error).__name__}: {error}" if isinstance(error, _HARMLESS) else type(error).__name__
-        why = denials.explain(error) or f"{told} at {place(error.__traceback__)}"
+        where = place(error.__traceback__)
+        if not isinstance(error, SyntaxError) and not where.startswith("importlib."):  # their texts tell where
+            told += f" at {where}"
+        why = denials.explain(error) or told
         text = f"{reference} cannot be loaded: {why}"
         raise ActorNotLoadable(text.splitlines()[0][:500]) from None
     if not isinstance(found, type):
         msg = f"{reference} is not a class"
         raise ActorNotLoadable(msg)
     return found
+
+
+def _of_file(path: str) -> ModuleType:
+    """Load one file as a module of a name that no other has; nothing beside it can be imported."""
+    loader = SourceFileLoader(PRIVATE, path)
+    spec = spec_from_file_location(PRIVATE, path, loader=loader)
+    if spec is None:
+        raise ImportError(path)
+    module = sys.modules[PRIVATE] = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
 class _Found:
@@ -112,8 +131,11 @@ class _Found:
 
 def _own_code(reference: str, path: tuple[str, ...]) -> tuple[str, ...]:
     """Find the top-level module or package of an actor, without running it; return the paths to read it from."""
+    module = reference.rpartition(":")[0]
+    if is_file(module):
+        return (os.path.realpath(module),)
     _extend_path(path)
-    spec = PathFinder.find_spec(reference.partition(":")[0].partition(".")[0])
+    spec = PathFinder.find_spec(module.partition(".")[0])
     if spec is None:
         return ()  # importing it will say so
     sys.meta_path.insert(0, _Found(spec))
@@ -149,23 +171,28 @@ def _confine(
     return unlocked() if sandbox is None else lock(role, sandbox, readable, errands=errands)
 
 
-def _run_broker(channel: Control) -> int:
+def _run_broker(channel: Control, boot: control.Boot) -> int:
     from trollbridge.actors.broker import Broker  # noqa: PLC0415  # each role imports what it needs and no more
 
-    broker = Broker(channel)
+    broker = Broker(channel, tells_calls=bool(boot.learn))
     rehearse()
     broker.run(lock(Role.BROKER, NOTHING))
     return 0
 
 
-def _run_enclave(channel: Control, boot: control.Boot, link: socket.socket) -> int:
+def _run_server(channel: Control, boot: control.Boot, link: socket.socket) -> int:
+    """Run an enclave or a host."""
+    role = Role(boot.role)
     from trollbridge.actors.handler import exported  # noqa: PLC0415
     from trollbridge.actors.mailbox import Mailbox  # noqa: PLC0415
     from trollbridge.actors.process_actor import ProcessActor, check_errands  # noqa: PLC0415
 
     actor = load(boot.actor, boot.path)
-    if not issubclass(actor, ProcessActor):
-        msg = f"{boot.actor} is not an EnclaveActor"
+    if not issubclass(actor, ProcessActor) or actor.role is not role:
+        msg = f"{boot.actor} is not {'an EnclaveActor' if role is Role.ENCLAVE else 'a HostActor'}"
+        raise DeclarationError(msg)
+    if boot.service and actor.single:
+        msg = f"{boot.actor} keeps what it knows to one process, so it has no replicas; take replicas=… away"
         raise DeclarationError(msg)
     if boot.learn:
         from trollbridge.actors.isolation.learning import kept_real  # noqa: PLC0415
@@ -177,9 +204,9 @@ def _run_enclave(channel: Control, boot: control.Boot, link: socket.socket) -> i
     def enter() -> tuple[Evidence, ...]:
         channel.refuse_descriptors()
         rehearse()
-        return _confine(boot, Role.ENCLAVE, sandbox, errands=bool(actor.errands))
+        return _confine(boot, role, sandbox, errands=bool(actor.errands))
 
-    ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter)
+    ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter, role)
     try:
         actor.start(**dict(boot.settings))
     except AttributeError as error:
@@ -210,6 +237,7 @@ def _run_extension(channel: Control, boot: control.Boot, link: socket.socket) ->
 
     readable = (*folders(), *_own_code(boot.actor, boot.path))
     channel.refuse_descriptors()
+    limit(boot.memory or MEMORY)
     evidence = _confine(boot, Role.EXTENSION, _sandbox(boot, None) or NOTHING, readable)
     channel.send(control.Hello(evidence))
     actor = caller_class(load(boot.actor, boot.path), boot.actor)
@@ -223,7 +251,12 @@ def _run_errand(channel: Control, boot: control.Boot) -> int:
     return errand.run(channel, cast("Work", work), boot.home)
 
 
-_RUN: Final = {Role.ENCLAVE: _run_enclave, Role.UI: _run_ui, Role.EXTENSION: _run_extension}
+_RUN: Final = {
+    Role.ENCLAVE: _run_server,
+    Role.HOST: _run_server,
+    Role.UI: _run_ui,
+    Role.EXTENSION: _run_extension,
+}
 
 
 def _boot(channel: Control) -> int:
@@ -234,7 +267,7 @@ def _boot(channel: Control) -> int:
     member_id(message.member)
     try:
         if role is Role.BROKER:
-            return _run_broker(channel)
+            return _run_broker(channel, message)
         if role is Role.ERRAND:
             return _run_errand(channel, message)
         return _RUN[role](channel, message, socket.socket(fileno=descriptors[0]))

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import NOTHING_BESIDES, Besides, Process
+from trollbridge.messages import control
 from trollbridge.messages.control import MemberRecord
 from trollbridge.messages.ids import SUPERVISOR, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.messages import control
     from trollbridge.messages.ids import MemberId
 
 
@@ -114,6 +114,26 @@ class Children:
         return status
 
     # Ends by a time.
+
+    def stop_all(self, seconds: float) -> None:
+        """Tell everybody to end, within so many seconds."""
+        for process in self:
+            self.tell(process, control.Stop())
+            self.expect_end(process, seconds)
+
+    def let_fall(self, reason: str, died: str, graces: tuple[float, float], *, stopping: bool) -> None:
+        """Tell everybody that the ring falls, and those that must not outlive it to end.
+
+        `graces`: the seconds that a process has for that, and that a UI has if the application stops.
+        """
+        for process in self:
+            if process.role is Role.EXTENSION:
+                process.terminate()
+            elif process.role is Role.ERRAND:
+                process.kill()
+            ends = stopping or process.foreign
+            self.tell(process, control.Stop() if ends else control.Dismantle(reason, died))
+            self.expect_end(process, graces[ends and process.role is Role.UI])
 
     def expect_end(self, process: Process, seconds: float) -> None:
         """Give a process this long to end, or to let go of the fallen ring; an earlier limit stays."""

@@ -16,25 +16,27 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from trollbridge.actors import sockets
-from trollbridge.actors.membership import Membership, Pending, Route, Settled
+from trollbridge.actors.membership import Membership, Pending, Settled
+from trollbridge.actors.opening import absent, demand_sealed, opened
 from trollbridge.actors.promise import Promise, guarded
 from trollbridge.actors.sockets import LinkLost
+from trollbridge.actors.taking import Taking
 from trollbridge.messages.errors import (
     AuthenticationFailed,
     DeadlineExceeded,
-    NoSuchHandler,
-    NotGranted,
     Outcome,
     ProtocolError,
     Quarantined,
     RingDismantled,
+    UsageError,
 )
-from trollbridge.messages.limits import LARGEST_RECORD
+from trollbridge.messages.limits import LARGEST_RECORD, LONGEST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from trollbridge.actors.membership import Progress
+    from trollbridge.actors.intake import Told
+    from trollbridge.actors.route import Route
     from trollbridge.messages.control import MemberRecord
     from trollbridge.messages.ids import HandlerName
     from trollbridge.messages.posture import Posture
@@ -72,10 +74,15 @@ class Client:
         self.watchers: Final[list[Watcher]] = []
         """Event loops that read the link of this epoch."""
         self._nudged = False
+        self._taking = Taking(self, self._lock, self._used, lambda: self.nudge())  # noqa: PLW0108  # it is set later
         self.members: tuple[MemberRecord, ...] = ()
         self.postures: tuple[Posture, ...] = ()
         self.nudge: Callable[[], None] = lambda: None
         """Asks for `tend` soon, for calls that nobody waits for yet."""
+        self.close_window: Callable[[], None] | None = None
+        """Has the supervisor note that this process loads foreign code, and returns once it has; only a UI's does."""
+        self.foreign = False
+        """Whether this process has loaded foreign code, or is about to."""
 
     # The ring comes and goes.
 
@@ -130,11 +137,55 @@ class Client:
         return {} if membership is None else membership.routes
 
     def open(self, sealed: Sealed) -> object:
-        """Return the result that `sealed` holds; raises `AuthenticationFailed` if it is not for this ring and role."""
+        """Return the result that `sealed` holds; raises `AuthenticationFailed` if it is not for this ring and role.
+
+        Raises `NotGranted` if this member may not call its handler, `UsageError` for what is no `Sealed`.
+        """
+        return self._open(sealed, None)
+
+    def open_as(
+        self, name: HandlerName, sealed: Sealed, positional: tuple[object, ...], named: Mapping[str, object]
+    ) -> object:
+        """Return what `sealed` holds if it is a result or an item of this handler for exactly these arguments.
+
+        Raises `AuthenticationFailed` otherwise, and as `call` does for a handler or for arguments that cannot be.
+        """
+        membership = self._membership
+        if membership is None:
+            raise AuthenticationFailed
+        route = membership.routes.get(name)
+        if route is None:
+            raise absent(membership, name)
+        demand_sealed(sealed)
+        what = route.asked(positional, named)
+        if sealed.handler.partition("[")[0] != name:
+            raise AuthenticationFailed
+        return self._open(sealed, what)
+
+    def _open(self, sealed: Sealed, what: bytes | None) -> object:
+        demand_sealed(sealed)
+        if self.foreign:
+            msg = "this process has loaded foreign code, and opens nothing any more"
+            raise UsageError(msg)
         with self._lock:
             if self._membership is None:
                 raise AuthenticationFailed
-            return self._membership.open(sealed)
+            return opened(self._membership, sealed, what)
+
+    def admit_foreign_code(self) -> None:
+        """Let go of the ring key, and of every later ring, for good; after that, foreign code may be loaded.
+
+        Raises `UsageError` if this process is no UI's, `RingDismantled` if its ring has fallen.
+        """
+        if self.close_window is None:
+            msg = "only a user interface loads plugins over its bridge"
+            raise UsageError(msg)
+        with self._lock:
+            if self._membership is None:
+                raise RingDismantled(outcome=Outcome.NOT_STARTED)
+            self.foreign = True
+            self._membership.drop_ring_key()
+        self.close_window()
 
     # Calls.
 
@@ -145,11 +196,12 @@ class Client:
         named: Mapping[str, object],
         *,
         within: float | None = None,
-        progress: Progress | None = None,
-    ) -> Promise[Any]:
-        """Call a handler and return the promise of its result.
+        progress: Told | None = None,
+    ) -> Any:  # noqa: ANN401  # which it is, the manifest says
+        """Call a handler and return the `Promise` of its result, or the `Stream` of one that yields.
 
-        `within` seconds after which nobody needs the result; `progress(sent, total)` in bytes, for long arguments.
+        `within` seconds after which nobody needs the result; `progress(sent, total)` in bytes, for long arguments;
+        a stream's handler says itself what it counts.
         Raises `NotGranted`, `NoSuchHandler`, `InvalidArguments`, `TooLarge`, `Quarantined` or `RingDismantled` at
         once, before anything is sent.
         """
@@ -158,17 +210,18 @@ class Client:
             raise RingDismantled(outcome=Outcome.NOT_STARTED)
         route = membership.routes.get(name)
         if route is None:
-            raise _absent(membership, name)
+            raise absent(membership, name)
         content = route.content(positional, named)
         until = None if within is None else time.monotonic() + within
         promise: Promise[Any] = Promise(self, until)
         pending = Pending(promise, route, content, 0 if until is None else int(until * 1e6), progress)
         if self._suspects and self._suspects.get(pending.digest(), 0) >= DEADLY:
             raise Quarantined
+        stream = None if route.item is None else self._taking.open(pending)
         with self._lock:
             if self._membership is not membership:
                 raise RingDismantled(outcome=Outcome.NOT_STARTED)
-            alone = not membership.pending
+            alone = not membership.calls
             membership.call(pending)
             ready = membership.endpoint.ready
             sent = (alone or ready >= MOST_UNSENT) and self._flush(membership)
@@ -177,7 +230,13 @@ class Client:
                 self.nudge()
         if membership.reports:
             self._settle(())
-        return promise
+        return promise if stream is None else stream
+
+    def _used(self, pending: Pending) -> None:
+        """Note, with the lock held, that a stream's item was used, and ask for more when it is time."""
+        membership = self._membership
+        if membership is not None and membership.taken(pending) and not self._flush(membership):
+            self.nudge()
 
     def _flush(self, membership: Membership) -> bool:
         try:
@@ -196,6 +255,7 @@ class Client:
         Return whether calls still lack credit, so that this must be done again soon.
         """
         self._nudged = False
+        self._taking.take_leave()
         self.flush()
         membership = self._membership
         if membership is not None and membership.starving:
@@ -252,7 +312,7 @@ class Client:
         with self._turn:
             self._followers += 1
             try:
-                timeout = None if limit is None else max(0.0, limit - time.monotonic())
+                timeout = LONGEST_WAIT if limit is None else min(max(0.0, limit - time.monotonic()), LONGEST_WAIT)
                 self._turn.wait_for(lambda: promise.done or not self._pumping.locked(), timeout)
             finally:
                 self._followers -= 1
@@ -267,7 +327,7 @@ class Client:
         membership = self._membership
         if membership is None:
             return [Settled(promise, error=RingDismantled())] if self._gone.wait(GLANCE) else ()
-        if eager and len(membership.pending) > 1:
+        if eager and membership.calls > 1:
             return self._read(membership, socket.MSG_DONTWAIT) or ()
         with self._lock:
             flushed = self._flush(membership)
@@ -302,6 +362,7 @@ class Client:
             for item, body in items:
                 with contextlib.suppress(ProtocolError, KeyError):
                     settled += membership.take(item, body)
+            membership.spread()
         return settled
 
     def _settle(self, settled: Sequence[Settled]) -> None:
@@ -315,10 +376,11 @@ class Client:
             guarded(report, sent, total)
 
     def cancel(self, promise: Promise[Any]) -> None:
-        """Forget a call that has not been sent."""
+        """Forget a call that has not been sent; end a stream."""
         with self._lock:
-            if self._membership is not None:
-                self._membership.forget(promise)
+            membership = self._membership
+            if membership is not None and membership.forget(promise) and not self._flush(membership):
+                self.nudge()
         self._pass_on()
 
     def watch(self, promise: Promise[Any]) -> None:
@@ -326,13 +388,3 @@ class Client:
         from trollbridge.actors.looping import watch  # noqa: PLC0415  # asyncio costs 30 ms: only those who await pay for it
 
         watch(self, promise)
-
-
-def _absent(membership: Membership, name: HandlerName) -> NotGranted | NoSuchHandler:
-    member, _, method = name.partition(".")
-    for known, peer in membership.peers.items():
-        if known == member and method in peer.withheld:
-            return NotGranted(f"{name} is not granted to this member; add it to App(grants=…)")
-    return NoSuchHandler(
-        f"{name} is not exported, or not to this member; there is {', '.join(sorted(membership.routes)) or 'nothing'}"
-    )

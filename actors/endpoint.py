@@ -22,6 +22,8 @@ HANDSHAKE_SIZE: Final = 4096
 MOST_ITEMS: Final = 256
 LARGE: Final = 64 * 1024
 """Bytes of a body that starts a record of its own."""
+ITEM_COST: Final = 512
+"""Bytes that an item counts for while it waits, whatever it holds."""
 
 
 def found_link(end: socket.socket, token: bytes, prologue: bytes, timeout: float) -> Link:
@@ -58,7 +60,7 @@ class Endpoint:
         """Take the connected socket and the link that was founded over it."""
         self.socket: Final = end
         self.queued = 0
-        """Bytes of bodies that have not left this process."""
+        """Bytes that have not left this process: bodies, and `ITEM_COST` for each item."""
         self.on_sent: Callable[[list[Item]], None] | None = None
         """Called with the items of each record that the kernel has taken."""
         self._link = link
@@ -83,9 +85,9 @@ class Endpoint:
         if size > LARGE and self._items:
             self._close_batch()  # a long body behind many headers would make a record that no buffer takes
         self._items.append(item)
+        self.queued += size + ITEM_COST
         if size:
             self._bodies.append(body)
-            self.queued += size
             self._size += size
         if self._size >= MOST_BODIES or len(self._items) >= MOST_ITEMS:
             self._close_batch()
@@ -113,7 +115,7 @@ class Endpoint:
             except OSError:
                 raise LinkLost from None
             waiting.popleft()
-            self.queued -= batch.size
+            self.queued -= batch.size + ITEM_COST * len(batch.items)
             if self.on_sent is not None:
                 self.on_sent(batch.items)
         return True
@@ -132,7 +134,7 @@ class Endpoint:
             return False
         except OSError:
             raise LinkLost from None
-        self.queued -= size
+        self.queued -= size + ITEM_COST * len(items)
         if self.on_sent is not None:
             self.on_sent(items)
         return True

@@ -9,11 +9,15 @@ import os
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
-from trollbridge.messages.control import Boot, SessionTicket
+from trollbridge.messages.control import Boot, Granted, Join, SessionTicket
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import Epoch, MemberId, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trollbridge.actors.app import App, Child
 
 TOKEN_SIZE = 32
@@ -27,7 +31,9 @@ class Place(msgspec.Struct, frozen=True):
     token: bytes
     tickets: tuple[SessionTicket, ...]
     handlers: tuple[str, ...]
-    granted: tuple[str, ...] = ()
+    granted: tuple[Granted, ...] = ()
+    service: str = ""
+    """Whose replica it is, if it is one."""
 
     def __repr__(self) -> str:
         """Show who it is for."""
@@ -36,48 +42,80 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def peers(self) -> tuple[str, ...]:
         """The members that it has sessions with."""
-        return tuple(each.enclave if each.client == self.member else each.client for each in self.tickets)
+        return tuple(each.server if each.client == self.member else each.client for each in self.tickets)
+
+    def join(self, epoch: Epoch) -> Join:
+        """Return the message to its holder, which learns what it may call, but not under which conditions."""
+        told = tuple(each if each.server == self.member else _of_client(each) for each in self.tickets)
+        return Join(epoch, self.token, told, self.granted)
+
+
+def _of_client(ticket: SessionTicket) -> SessionTicket:
+    """Return the client's copy of a ticket: the server's names a rule's patterns, values and rates."""
+    return structs.replace(ticket, grants=tuple(map(Grant, ticket.methods)))
 
 
 def _tickets(app: App, client: MemberId, role: Role) -> tuple[SessionTicket, ...]:
-    granted = app.grants[client]
     tickets: list[SessionTicket] = []
-    for enclave in app.enclaves:
-        prefix = f"{enclave.member}."
-        methods = tuple(sorted(name[len(prefix) :] for name in granted if name.startswith(prefix)))
-        if methods or role is Role.UI:
-            tickets.append(SessionTicket(client, role.value, enclave.member, os.urandom(TOKEN_SIZE), methods))
+    for server, server_role in app.servers:
+        grants = _of(app.allowed(client), server.service)
+        if grants or (role is Role.UI and server_role is Role.ENCLAVE):  # the ring key goes to every enclave
+            token = os.urandom(TOKEN_SIZE)
+            ends = client, role.value, server.member, server_role.value
+            tickets.append(SessionTicket(*ends, token, grants, _service(server)))
     return tuple(tickets)
 
 
-def _granted(app: App, enclave: MemberId) -> tuple[str, ...]:
-    prefix = f"{enclave}."
-    names = {name for granted in app.grants.values() for name in granted if name.startswith(prefix)}
-    return tuple(sorted(name.removeprefix(prefix) for name in names))
+def _service(child: Child) -> str:
+    return "" if child.service == child.member else child.service
+
+
+def _of(grants: Iterable[Grant], server: MemberId) -> tuple[Grant, ...]:
+    """Return the grants for one server's handlers, as a ticket has them: by method, in their order."""
+    prefix = f"{server}."
+    return tuple(structs.replace(each, handler=each.method) for each in grants if each.handler.startswith(prefix))
+
+
+def _granted(app: App, server: MemberId) -> tuple[Granted, ...]:
+    found = ((child.member, role, _of(app.allowed(child.member), server)) for child, role in app.children)
+    return tuple(Granted(member, role.value, grants) for member, role, grants in found if grants)
+
+
+def _names(grants: Iterable[Grant]) -> tuple[str, ...]:
+    return tuple(sorted({each.handler for each in grants}))
 
 
 def caller_place(app: App, client: MemberId, role: Role) -> Place:
-    """Return the place of a UI or an extension, with fresh tokens."""
-    return Place(client, role, os.urandom(TOKEN_SIZE), _tickets(app, client, role), tuple(sorted(app.grants[client])))
+    """Return the place of a caller, with fresh tokens for its sessions as a client."""
+    return Place(client, role, os.urandom(TOKEN_SIZE), _tickets(app, client, role), _names(app.allowed(client)))
 
 
 def ring_places(app: App) -> dict[MemberId, Place]:
-    """Return the places of the enclaves and, after them, the UI in a new ring; extensions come once it is sealed."""
-    ui = caller_place(app, app.ui.member, Role.UI)
-    places: dict[MemberId, Place] = {}
-    for enclave in app.enclaves:
-        own = tuple(each for each in ui.tickets if each.enclave == enclave.member)
-        token, granted = os.urandom(TOKEN_SIZE), _granted(app, enclave.member)
-        places[enclave.member] = Place(enclave.member, Role.ENCLAVE, token, own, (), granted)
-    return {**places, ui.member: ui}
+    """Return the places of the servers and, after them, the UI in a new ring; extensions come once it is sealed.
+
+    Both ends of a session get its ticket.
+    """
+    children = (*app.servers, (app.ui, Role.UI))
+    callers = [(caller_place(app, child.member, role), child) for child, role in children]
+    tickets = [each for caller, _ in callers for each in caller.tickets]
+    return {
+        caller.member: structs.replace(
+            caller,
+            tickets=tuple(each for each in tickets if caller.member in (each.client, each.server)),
+            granted=_granted(app, child.service),
+            service=_service(child),
+        )
+        for caller, child in callers
+    }
 
 
 def boot(member: MemberId, role: Role, child: Child | None, path: tuple[str, ...], learn: str = "") -> Boot:
     """Return the first message to a process; without a `child` it is the broker. `learn`: as in `Postures`."""
     if child is None:
-        return Boot(member, role.value, "", (), path)
+        return Boot(member, role.value, "", (), path, learn=learn)
     home = os.path.expanduser("~")  # noqa: PTH111  # what the shell calls it
-    return Boot(member, role.value, str(child.actor), child.settings, path, child.sandbox, home, learn)
+    actor, memory, service = str(child.actor), child.memory, _service(child)
+    return Boot(member, role.value, actor, child.settings, path, child.sandbox, home, learn, memory, service)
 
 
 def next_epoch(epoch: Epoch) -> Epoch:

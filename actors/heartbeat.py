@@ -1,7 +1,7 @@
 """Heartbeats: finds a process that is stopped or hung, and tells it from one that works on something long.
 
 May import: our messages, `spawn`'s process for its numbers. Invariant: a process that uses the processor is not
-called hung before `LONGEST`.
+called hung before `LONGEST`, unless it is an extension's: a second thread answers for it, whatever its code does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
+from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ STOPPED: Final = 2
 SILENT: Final = 60
 """Beats without an answer or processor time after which a process is given up."""
 LONGEST: Final = 900
-"""Beats without an answer after which a busy process is given up too."""
+"""Beats without an answer after which a busy process is given up too; an extension is after `SILENT`."""
 
 _STOPPED: Final = "it is stopped by a signal"
 
@@ -50,10 +51,11 @@ class Heartbeat:
         """The monotonic time of the next beat."""
 
     def heard(self, pid: int, number: int) -> None:
-        """Note an answer."""
+        """Note the answer to the last question; raises `Malformed` for an answer to none."""
         pulse = self._pulses.get(pid)
-        if pulse is not None and number == pulse.number:
-            pulse.missed = pulse.busy_at = 0
+        if pulse is None or number != pulse.number or not pulse.missed:
+            raise Malformed
+        pulse.missed = pulse.busy_at = 0
 
     def forget(self, pid: int) -> None:
         """Forget a process that has ended."""
@@ -90,4 +92,5 @@ def _verdict(process: Process, pulse: _Pulse) -> str:
         pulse.cpu, pulse.busy_at = cpu, pulse.missed
     if pulse.missed - pulse.busy_at >= SILENT:
         return "it neither answers nor works"
-    return "it has not answered for too long" if pulse.missed >= LONGEST else ""
+    longest = SILENT if process.role is Role.EXTENSION else LONGEST
+    return "it has not answered for too long" if pulse.missed >= longest else ""

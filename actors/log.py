@@ -1,8 +1,9 @@
 """The supervisor's log: one typed JSON line for each transition. Operators read it, tests assert on it.
 
 May import: `msgspec`, the standard library. Invariant: no field is free-form: names, numbers and fixed sentences, so
-that nothing a user or a message said can slip in; the one exception is what a sandbox has refused (`sandbox.denied`),
-whose path, program or port must be told to be declared.
+that nothing a user or a message said can slip in; the exceptions are what a sandbox has refused (`sandbox.denied`),
+whose path, program or port must be told to be declared, and the words of whoever `told_by` names, which may be hostile:
+they are printable and short, about a member of the application, and of a kind that its role may tell of.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     level: str = ""
     """How well the kernel keeps the process: `full`, `partial` or `process-only`."""
+    told_by: str = ""
+    """Whose word this is: the broker's, an enclave's or a host's; empty where the supervisor saw it itself."""
     fingerprint: str = ""
     restart: int = 0
     """Which restart this is within the period, if it is one."""
@@ -58,6 +61,7 @@ class Log:
         """Take where a finished line goes, newline included."""
         self._write = write
         self._encode = msgspec.json.Encoder().encode
+        self._arrives = True
 
     def line(self, event: str, epoch: int, **fields: object) -> None:
         """Write one line; a place that cannot take it (full disk, closed terminal) does not stop the application."""
@@ -66,8 +70,13 @@ class Log:
         LOGGER.info("%s", text)
         try:
             self._write(text + "\n")
-        except (OSError, ValueError):
-            LOGGER.warning("the log cannot be written")
+        except (OSError, ValueError) as error:
+            if self._arrives:  # once is enough to read
+                why = getattr(error, "strerror", None) or type(error).__name__
+                LOGGER.warning("the log cannot be written: %s", why)
+            self._arrives = False
+        else:
+            self._arrives = True
 
 
 def to_stderr(text: str) -> None:

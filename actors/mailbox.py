@@ -8,35 +8,40 @@ a handler that takes long.
 from __future__ import annotations
 
 import contextlib
-import os
+import math
 import select
 import socket
 import sys
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pykka._envelope import Envelope as Delivery
 
+from trollbridge.actors.advancing import Advancing
 from trollbridge.actors.endpoint import Endpoint, found_link
-from trollbridge.actors.isolation import denials
-from trollbridge.actors.process_actor import Reply, incident_notice
+from trollbridge.actors.inbox import FairInbox
+from trollbridge.actors.incidents import Incidents
+from trollbridge.actors.pacing import MOST_READY, Pace
+from trollbridge.actors.peers import PeerCalls
+from trollbridge.actors.process_actor import Reply
 from trollbridge.actors.serving import Invocation, Serving
 from trollbridge.actors.sockets import LinkLost, close_all
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.envelope import prologue
-from trollbridge.messages.errors import HandlerFailed, HandshakeFailed, ProtocolError
+from trollbridge.messages.errors import HandshakeFailed, ProtocolError, UsageError
 from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
-from trollbridge.messages.limits import LARGEST_RECORD
+from trollbridge.messages.limits import LARGEST_RECORD, LONGEST_WAIT
+from trollbridge.messages.record import Left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from trollbridge.actors.channel import Channel
     from trollbridge.actors.handler import Exported
     from trollbridge.actors.process_actor import ProcessActor
     from trollbridge.messages.control import ErrandKind
+    from trollbridge.messages.errors import HandlerFailed
     from trollbridge.messages.posture import Evidence
     from trollbridge.messages.record import Item
 
@@ -46,44 +51,45 @@ JOIN_TIMEOUT: Final = 20.0
 """Seconds that the broker may take to answer the handshake."""
 ERRAND_TIMEOUT: Final = 60.0
 """Seconds that a read or write on an errand's stream may take, unless whoever holds it sets others."""
-PATIENCE: Final = 1_000_000
-"""Nanoseconds that a finished reply may wait for others to share its record."""
-MOST_READY: Final = 64
 
 
 class Mailbox:
     """Where the calls of one enclave arrive."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # made once, by the process's entry
         self,
         member: MemberId,
         handlers: Mapping[str, Exported],
         control_end: Control,
         link_end: socket.socket,
         lock: Callable[[], tuple[Evidence, ...]],
+        role: Role = Role.ENCLAVE,
     ) -> None:
         """Take who this is, what it exports, the control channel, the unfounded link, and what locks the process."""
-        self.serving: Final = Serving(member, handlers, self)
+        self.serving: Final = Serving(member, handlers, self, role)
+        self.streams: Final = Advancing(self.serving, self)
+        self.peers: Final = PeerCalls(self)
+        self._incidents: Final = Incidents(member, role, self)
         self._member = member
+        self._role = role
         self._control = control_end
         self._link_end = link_end
         self._endpoint: Endpoint | None = None
         self._epoll = select.epoll()
         self._epoll.register(control_end.fileno(), select.EPOLLIN)
-        self._inbox: deque[Delivery[Any]] = deque()
+        self._inbox: FairInbox[Delivery[Any]] = FairInbox(self.serving.slow)
         self._buffer = bytearray(LARGEST_RECORD)
         self._epoch = Epoch(0)
         self._reported = False
-        self._since = 0
-        self._running, self._started = "", 0
-        self._took: dict[str, int] = {}
-        """Nanoseconds that each handler took the last time."""
+        self._pace = Pace()
         self._lock = lock
         self._writing = False
         self._actor: ProcessActor | None = None
         self._testimony: tuple[Evidence, ...] = ()
         """What the supervisor was told last."""
         self._wake: float | None = None
+        self._ended = False
+        """Whether the process ends as soon as the handler that waits for a peer has returned."""
 
     # What the serving core asks for.
 
@@ -104,16 +110,7 @@ class Mailbox:
 
     def incident(self, invocation: Invocation, error: BaseException) -> HandlerFailed:
         """Log a handler's failure and return what its caller is told: the incident's number."""
-        number = os.urandom(4).hex()
-        self.notice(*incident_notice(invocation, error, number))
-        denied = denials.explain(error)
-        if denied:
-            self.notice(
-                NoticeKind.SANDBOX_DENIED, self._member, invocation.exported.name, f"{denied} (incident {number})"
-            )
-        return HandlerFailed(
-            f"{invocation.exported.name} failed inside the enclave; incident {number} in the supervisor's log"
-        )
+        return self._incidents.report(invocation, error)
 
     def give_up(self, text: str, where: str = "") -> None:
         """Tell the supervisor why this process cannot go on."""
@@ -123,6 +120,7 @@ class Mailbox:
     def enter(self, actor: ProcessActor) -> None:
         """Have this process locked; tell the supervisor how it is kept, and which errands its actor may have."""
         self._actor = actor
+        self.peers.vocabulary = {each.__name__: each for each in actor.vocabulary}
         self._control.send(control.Hello(self._lock(), tuple(sorted(actor.errands))))
 
     def errand(self, kind: ErrandKind, descriptors: Sequence[int]) -> socket.socket:
@@ -143,7 +141,44 @@ class Mailbox:
 
     def wake_at(self, moment: float | None) -> None:
         """Have the actor's `on_wake` called once this time of the monotonic clock has passed; None: not at all."""
+        if moment is not None and math.isnan(moment):
+            raise UsageError
         self._wake = moment
+
+    # What a handler asks for that calls another server.
+
+    def pump(self, until: float | None) -> None:
+        """Send what is ready, and take what arrives: once, waiting for it at most until this monotonic time."""
+        self.flush()
+        self._wait(None if until is None else max(0.0, until - time.monotonic()))
+
+    # What the streams ask for.
+
+    def step(self, invocation: Invocation, iterator: Iterator[object]) -> object:
+        """Return what a stream yields next."""
+        return self._own_actor().step(invocation, iterator)
+
+    def close(self, invocation: Invocation, iterator: Iterator[object]) -> None:
+        """Let a stream clean up."""
+        self._own_actor().close(invocation, iterator)
+
+    def _own_actor(self) -> ProcessActor:
+        if self._actor is None:
+            raise UsageError
+        return self._actor
+
+    def watch(self, descriptor: int) -> bool:
+        """Wait for this descriptor too; return False for one that cannot be waited for."""
+        try:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        except OSError:
+            return False
+        return True
+
+    def ignore(self, descriptor: int) -> None:
+        """Wait for it no longer."""
+        with contextlib.suppress(OSError):  # it is closed
+            self._epoll.unregister(descriptor)
 
     # pykka's mailbox.
 
@@ -152,37 +187,57 @@ class Mailbox:
         return not self._inbox
 
     def get(self) -> Delivery[Any]:
-        """Return the next call; pump the link until there is one. Ends the process when the ring falls."""
-        inbox = self._inbox
+        """Return the next call to run; pump the link until there is one. Ends the process when the ring falls."""
+        while True:
+            delivery = self._next()
+            message = delivery.message
+            if not isinstance(message, Invocation):
+                return self._hand_over(delivery, "")
+            if self.serving.starts(message):
+                return self._hand_over(delivery, message.exported.name)
+
+    def _next(self) -> Delivery[Any]:
+        """Return the next call that has come, however late."""
+        inbox, streams = self._inbox, self.streams
         self._wake_up()
+        if streams:
+            self._advance()
+        if inbox and self._pace.looks():
+            self._wait(0.0)  # whoever has sent one call must not wait for all that another has sent
         while not inbox:
-            self._flush()
-            self._wait()
+            self.flush()
+            self._wait(self._limit())
             self._wake_up()  # before what has arrived meanwhile: it comes too late for what was to end
-        return self._hand_over(inbox.popleft())
+            if streams:
+                streams.turn()
+        return inbox.popleft()
+
+    def _advance(self) -> None:
+        """Give the streams their turn in between two calls."""
+        streams = self.streams
+        streams.others_ran()
+        if streams.ready:
+            self.flush()  # whoever has been answered need not wait for a stream
+        streams.turn()
 
     def _wake_up(self) -> None:
         wake = self._wake
         if wake is not None and self._actor is not None and time.monotonic() >= wake:
             self._wake = None
-            self._flush()  # whoever has been answered need not wait for this
+            self.flush()  # whoever has been answered need not wait for this
             self._actor.wake()
+            self.streams.others_ran()
 
-    def _hand_over(self, delivery: Delivery[Any]) -> Delivery[Any]:
+    def _hand_over(self, delivery: Delivery[Any], name: str) -> Delivery[Any]:
         """Return the next call; send the replies that should not wait for it first."""
-        now, message = time.monotonic_ns(), delivery.message
-        name = message.exported.name if isinstance(message, Invocation) else ""
-        self._took[self._running] = now - self._started
-        ready = 0 if self._endpoint is None else self._endpoint.ready
-        if not ready:
-            self._since = now
-        elif ready >= MOST_READY or now - self._since > PATIENCE or self._took.get(name, PATIENCE) >= PATIENCE:
-            self._flush()
-            self._since = now
-        self._running, self._started = name, now
+        if self._pace.next(name, 0 if self._endpoint is None else self._endpoint.ready):
+            self.flush()
         return delivery
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is ready."""
+        if self.peers.nudged:
+            self.peers.tidy()
         endpoint = self._endpoint
         if endpoint is None or endpoint.idle:
             return
@@ -195,12 +250,23 @@ class Mailbox:
             self._writing = not done
             self._epoll.modify(endpoint.socket.fileno(), select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT)
 
-    def _wait(self) -> None:
-        control_fd, record = self._control.fileno(), False
+    def _limit(self) -> float | None:
+        """Return the seconds after which there is something to do, whatever arrives; None: never."""
         wake = self._wake
-        for descriptor, events in self._epoll.poll(None if wake is None else max(0.0, wake - time.monotonic())):
+        limits = [self.streams.left() if self.streams else None, None if wake is None else wake - time.monotonic()]
+        given = [max(0.0, each) for each in limits if each is not None]
+        return min(given) if given else None
+
+    def _wait(self, limit: float | None) -> None:
+        if self._ended and not self.peers.waiting:
+            self._end()
+        control_fd, record = self._control.fileno(), False
+        link_fd = -1 if self._endpoint is None else self._endpoint.socket.fileno()
+        for descriptor, events in self._epoll.poll(LONGEST_WAIT if limit is None else min(limit, LONGEST_WAIT)):
             if descriptor == control_fd:
                 self.catch_up()
+            elif descriptor != link_fd:
+                self.streams.readable(descriptor)
             elif events & ~select.EPOLLOUT:
                 record = True
         if record:  # after control: a call that follows the seal must find the ring sealed
@@ -222,30 +288,44 @@ class Mailbox:
         except ProtocolError as error:
             self.notice(NoticeKind.RECORD_REFUSED, BROKER, type(error).__name__)
             return 0
-        take = self.serving.take
+        peers, take = self.peers, self._take
         for item, body in items:
-            try:
-                invocation = take(item, body)
-            except HandshakeFailed:
-                self._refuse_to_join("a client did not prove its join token")
-            if invocation is not None:
-                self._inbox.append(Delivery(invocation, Reply(self, invocation)))
+            take(item, body)
+        peers.settle()
         if not self._reported:
-            self._report()
+            self._report(endpoint)
         return len(items)
+
+    def _take(self, item: Item, body: bytes) -> None:
+        ours = self.peers.servers and self.peers.owns(item)
+        try:
+            if ours:
+                self.peers.take(item, body)
+                return
+            invocation = self.serving.take(item, body)
+        except HandshakeFailed:
+            self._refuse_to_join(f"a {'server' if ours else 'client'} did not prove its join token")
+        if invocation is not None:
+            self._inbox.append(Delivery(invocation, Reply(self, invocation)), invocation.caller.member)
+        elif type(item) is Left:
+            self._inbox.forget(item.member)
 
     def _lost(self, endpoint: Endpoint) -> None:
         """Forget all keys and what waits; what to do next is the supervisor's word, which knows who died first."""
         self.serving.drop()
+        self.peers.drop()
+        if not self.peers.waiting:  # a stream that waits for a peer cannot be closed before it has been told
+            self.streams.close()
         self._inbox.clear()
         self._endpoint = None
         self._epoll.unregister(endpoint.socket.fileno())
 
-    def _report(self) -> None:
+    def _report(self, endpoint: Endpoint) -> None:
         fingerprint = self.serving.fingerprint
-        if fingerprint is not None:
+        if fingerprint is not None and self.peers.founded:
             self._reported = True
-            self._flush()
+            self.peers.settle_in(endpoint, self.serving.ring_key)
+            self.flush()
             self.testify()
             self._control.send(control.Ready(self._epoch, fingerprint))
 
@@ -259,7 +339,8 @@ class Mailbox:
             except BlockingIOError:
                 return
             except LinkLost:
-                self._end()
+                self._leave()
+                return
             self._take_control(message)
 
     def _take_control(self, message: control.ToChild) -> None:
@@ -268,6 +349,7 @@ class Mailbox:
                 self._join(message)
             case control.Seal():
                 self.serving.sealed = True
+                self.peers.sealed()
             case control.Admit(ticket):
                 if not self.serving.sealed or ticket.client_role != Role.EXTENSION:
                     raise ProtocolError
@@ -275,7 +357,7 @@ class Mailbox:
             case control.Ping(number):
                 self._control.send(control.Pong(number))
             case control.Dismantle() | control.Stop():
-                self._end()
+                self._leave()
             case _:
                 raise ProtocolError
 
@@ -283,7 +365,7 @@ class Mailbox:
         if self._endpoint is not None:
             raise ProtocolError
         self._epoch = Epoch(message.epoch)
-        words = prologue(self._epoch, self._member, Role.ENCLAVE, BROKER, Role.BROKER)
+        words = prologue(self._epoch, self._member, self._role, BROKER, Role.BROKER)
         try:
             link = found_link(self._link_end, message.token, words, JOIN_TIMEOUT)
         except HandshakeFailed:
@@ -291,16 +373,28 @@ class Mailbox:
         self._endpoint = Endpoint(self._link_end, link)
         self._epoll.register(self._link_end.fileno(), select.EPOLLIN)
         self.serving.check_grants(message.granted)
-        self.serving.join(self._epoch, message.tickets)
+        self.serving.join(self._epoch, [each for each in message.tickets if each.server == self._member])
+        calls = [each for each in message.tickets if each.client == self._member]
+        self.peers.begin(self._member, self._role, self._epoch, calls)
 
     def _refuse_to_join(self, why: str) -> NoReturn:
         with contextlib.suppress(LinkLost):
             self._control.send(control.Failed(FailureKind.JOIN_FAILED, why))
         self._end(1)
 
+    def _leave(self) -> None:
+        """End the process: at once, or when the handler that waits for a peer has been told so."""
+        if not self.peers.waiting:
+            self._end()
+        self._ended = True
+        if self._endpoint is not None:
+            self._lost(self._endpoint)
+
     def _end(self, code: int = 0) -> NoReturn:
         """Drop all keys and end the process: the ring has fallen, or the application stops."""
         self.serving.drop()
+        self.peers.drop()
+        self.streams.close()
         sys.stdout.flush()
         sys.stderr.flush()
         raise SystemExit(code)

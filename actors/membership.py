@@ -9,142 +9,49 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from trollbridge.messages import labels, payloads
-from trollbridge.messages.codec import BUILTIN, Codec, encode
+from trollbridge.actors.held import Held
+from trollbridge.actors.pending import Pending as Pending  # noqa: PLC0414  # re-exported
+from trollbridge.actors.pending import Settled as Settled  # noqa: PLC0414  # re-exported
+from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import (
     AuthenticationFailed,
-    InvalidArguments,
     Malformed,
     NotGranted,
     Outcome,
     ProtocolError,
     Refused,
     RingDismantled,
-    TooLarge,
     TrollbridgeError,
     from_wire,
 )
-from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId, Microseconds, handler_name
+from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId, Microseconds
 from trollbridge.messages.parts import Assembly, Outgoing, at_once
 from trollbridge.messages.record import Credit, Item, Lease, Refusal, Request, Routed, envelope_of, route
 from trollbridge.messages.ring_key import SEALED, Sealed
-from trollbridge.messages.signature import realise, sentence, tuple_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from trollbridge.actors.endpoint import Endpoint
+    from trollbridge.actors.intake import Intake
     from trollbridge.actors.promise import Promise
+    from trollbridge.actors.route import Route
     from trollbridge.messages.envelope import Envelope
     from trollbridge.messages.ids import Epoch
     from trollbridge.messages.ring_key import RingKey
     from trollbridge.messages.session import Session
 
-    Progress = Callable[[int, int], None]
+    Told = Callable[[int, int], None]
 
 _OVERHEAD: Final = 4096
 """Bytes of a reply that are not its result: an error's text, mostly."""
 
 
-class Route:
-    """One handler that the client may call, as its enclave's manifest of this epoch describes it."""
-
-    __slots__ = ("_code", "_defaults", "_names", "_type", "entry", "name", "peer", "result")
-
-    def __init__(
-        self, peer: MemberId, entry: payloads.HandlerEntry, vocabulary: Mapping[str, type[msgspec.Struct]]
-    ) -> None:
-        """Take the manifest's line; raises `Malformed` if its types make no sense."""
-        self.peer: Final = peer
-        self.name: Final = handler_name(peer, entry.name)
-        self.entry: Final = entry
-        self._code = b"\x01" + entry.code
-        self._names = tuple(each.name for each in entry.parameters)
-        types = tuple(realise(each.kind, vocabulary) for each in entry.parameters)
-        self._type = tuple_of(types)
-        self._defaults: dict[str, object] = {
-            each.name: Codec[object](kind).decode(each.default)
-            for each, kind in zip(entry.parameters, types, strict=True)
-            if each.default is not None
-        }
-        try:
-            self.result: Final[Codec[Any]] = Codec(realise(entry.result, vocabulary))
-        except TypeError:  # a union that no decoder could take apart
-            raise Malformed from None
-
-    def _bind(self, positional: tuple[object, ...], named: Mapping[str, object]) -> tuple[object, ...]:
-        names = self._names
-        if len(positional) == len(names) and not named:
-            return positional
-        given = dict(zip(names, positional, strict=False))
-        unknown = [name for name in named if name not in names or name in given]
-        given.update(named)
-        missing = [name for name in names if name not in given and name not in self._defaults]
-        if len(positional) > len(names) or unknown or missing:
-            msg = f"{self.name}{self.signature()}: " + (
-                f"missing {', '.join(missing)}" if missing else f"unexpected {', '.join(unknown) or 'arguments'}"
-            )
-            raise InvalidArguments(msg)
-        return tuple(given.get(name, self._defaults.get(name)) for name in names)
-
-    def content(self, positional: tuple[object, ...], named: Mapping[str, object]) -> bytes:
-        """Return the content of a call; raises `InvalidArguments` or `TooLarge` before anything is sent."""
-        arguments = self._bind(positional, named)
-        try:
-            encoded = encode(msgspec.convert(arguments, self._type, builtin_types=BUILTIN))
-        except (msgspec.MsgspecError, OverflowError, RecursionError, TypeError, ValueError) as error:
-            strangers = sorted({type(each).__name__ for each in arguments if isinstance(each, msgspec.Struct)})
-            hint = f"; is {', '.join(strangers)} in the UI's vocabulary?" if strangers else ""
-            msg = f"{self.name}{self.signature()}: {_where(error, self._names)}{hint}"
-            raise InvalidArguments(msg) from None
-        if len(encoded) > self.entry.max_bytes:
-            msg = f"{self.name} takes at most {self.entry.max_bytes} bytes of arguments, not {len(encoded)}"
-            raise TooLarge(msg)
-        return self._code + encoded
-
-    def signature(self) -> str:
-        """Return the parameters and the result as Python writes them."""
-        parameters = ", ".join(f"{each.name}: {sentence(each.kind)}" for each in self.entry.parameters)
-        return f"({parameters}) -> {sentence(self.entry.result)}"
-
-
-def _where(error: Exception, names: tuple[str, ...]) -> str:
-    text = str(error)
-    for number, name in enumerate(names):
-        text = text.replace(f"`$[{number}]", f"`{name}")
-    return text
-
-
-class Pending:
-    """A call that has no reply yet."""
-
-    __slots__ = ("content", "deadline", "progress", "promise", "route", "sent", "sequence")
-
-    def __init__(
-        self, promise: Promise[Any], route: Route, content: bytes, deadline: int, progress: Progress | None
-    ) -> None:
-        """Take what the call consists of."""
-        self.promise = promise
-        self.route = route
-        self.content = content
-        self.deadline = Microseconds(deadline)
-        self.progress = progress
-        self.sent = False
-        self.sequence = -1
-        """The CALL's sequence in its session, once it is sealed: the reply must name it."""
-
-    def digest(self) -> bytes:
-        """Return a digest of handler and arguments, the same in every epoch."""
-        return labels.digest(labels.CALL, self.route.name.encode(), self.content[payloads.CODE_SIZE + 1 :])
-
-
 class Peer:
     """A client's session with one enclave."""
 
-    __slots__ = ("assembly", "outgoing", "session", "withheld")
+    __slots__ = ("assembly", "outgoing", "outstanding", "session", "withheld")
 
     def __init__(self, session: Session, limit: int, withheld: tuple[str, ...]) -> None:
         """Take the founded session and the largest result to expect, in bytes."""
@@ -152,18 +59,8 @@ class Peer:
         self.assembly = Assembly(limit + _OVERHEAD)
         self.outgoing = Outgoing(session)
         self.withheld = withheld
-
-
-class Settled:
-    """A promise and what it resolves with, once the client's lock is released."""
-
-    __slots__ = ("error", "promise", "value")
-
-    def __init__(self, promise: Promise[Any], value: object = None, error: BaseException | None = None) -> None:
-        """Take the outcome."""
-        self.promise = promise
-        self.value = value
-        self.error = error
+        self.outstanding = 0
+        """Calls that it has not answered yet."""
 
 
 class Membership:
@@ -182,18 +79,27 @@ class Membership:
         self.endpoint: Final = endpoint
         self.peers: Final = peers
         self.routes: Final = routes
-        self.ring_key: Final = ring_key
+        self.ring_key = ring_key
         self.pending: Final[dict[HandlerUID, Pending]] = {}
-        self.reports: Final[deque[tuple[Progress, int, int]]] = deque()
+        self.reports: Final[deque[tuple[Told, int, int]]] = deque()
         """Progress to tell, once no lock is held."""
-        self._leases: dict[HandlerName, list[HandlerUID]] = {}
+        self._leases: dict[HandlerName, Held] = {}
         self._waiting: dict[HandlerName, deque[Pending]] = {}
+        self._leased: set[HandlerName] = set()
+        """Replicated handlers with a lease in the record that is being taken."""
+        self._streams = 0
+        """How many of the calls in flight are streams."""
         endpoint.on_sent = self._sent
 
     @property
     def outstanding(self) -> int:
         """Calls without a reply, those that wait for credit included."""
         return len(self.pending) + sum(map(len, self._waiting.values()))
+
+    @property
+    def calls(self) -> int:
+        """Calls in flight that have no stream, which may stay for long."""
+        return len(self.pending) - self._streams
 
     @property
     def starving(self) -> bool:
@@ -204,19 +110,22 @@ class Membership:
         """Send a call if there is credit for its handler, else let it wait for some."""
         name = pending.route.name
         lease = self._leases.get(name)
-        while lease:
-            uid = lease.pop()
+        while lease is not None and (found := lease.take(self.peers)) is not None:
+            peer, uid = found
             if uid not in self.pending:  # an honest broker gives each UID once
-                self._send(pending, uid)
+                self._send(pending, uid, peer)
                 return
         if lease is None and name not in self._waiting:
             self.endpoint.put(Request(name))
         self._waiting.setdefault(name, deque()).append(pending)
 
-    def _send(self, pending: Pending, uid: HandlerUID) -> None:
+    def _send(self, pending: Pending, uid: HandlerUID, to: MemberId) -> None:
         self.pending[uid] = pending
-        peer = self.peers[pending.route.peer]
-        content = pending.content
+        pending.uid = uid
+        self._streams += pending.intake is not None
+        pending.peer, peer = to, self.peers[to]
+        peer.outstanding += 1
+        content = pending.route.content_for(to, pending.content)
         if at_once(len(content)):
             envelope = peer.session.seal(Kind.CALL, uid, pending.deadline, content)
             pending.sequence = envelope.sequence
@@ -227,9 +136,12 @@ class Membership:
 
     def _drain(self, peer: Peer) -> None:
         for envelope in peer.outgoing.drain():
-            if envelope.kind == Kind.CALL and envelope.uid in self.pending:
-                self.pending[envelope.uid].sequence = envelope.sequence
             self.endpoint.put(route(envelope, b""), envelope.body)
+            if envelope.kind == Kind.CALL and envelope.uid in self.pending:
+                pending = self.pending[envelope.uid]
+                pending.sequence = envelope.sequence
+                if pending.intake is not None and pending.promise.done:
+                    self._halt(envelope.uid, pending)
         self.reports.extend(peer.outgoing.reports)
         peer.outgoing.reports.clear()
 
@@ -246,6 +158,8 @@ class Membership:
             envelope = envelope_of(item, body)
             if item.kind == Kind.REPLY:
                 return (self._reply(envelope, item.route),)
+            if item.kind == Kind.ITEM:
+                return self._item(envelope)
             if item.kind == Kind.PART:
                 self._of(envelope)
                 peer = self.peers[envelope.sender]
@@ -257,7 +171,10 @@ class Membership:
         if type(item) is Refusal:
             refused = self.pending.pop(HandlerUID(item.uid), None)
             if refused is not None:
-                self.peers[refused.route.peer].outgoing.forget(HandlerUID(item.uid))
+                self._streams -= refused.intake is not None
+                peer = self.peers[refused.peer]
+                peer.outstanding -= 1
+                peer.outgoing.forget(HandlerUID(item.uid))
             return () if refused is None else (Settled(refused.promise, error=Refused()),)
         if type(item) is Credit:
             peer = self.peers[MemberId(item.peer)]
@@ -268,7 +185,7 @@ class Membership:
 
     def _of(self, envelope: Envelope) -> Pending:
         pending = self.pending.get(envelope.uid)
-        if pending is None or pending.route.peer != envelope.sender or pending.sequence != envelope.deadline:
+        if pending is None or pending.peer != envelope.sender or pending.sequence != envelope.deadline:
             raise AuthenticationFailed  # where a call has its deadline, its reply has the call's sequence
         return pending
 
@@ -277,65 +194,180 @@ class Membership:
         peer = self.peers[envelope.sender]
         opened = peer.session.open(envelope)
         del self.pending[envelope.uid]
-        self._credit(pending.route.name, HandlerUID(fresh))
+        self._streams -= pending.intake is not None
+        peer.outstanding -= 1
+        replica = fresh[16:].decode("ascii", "replace")
+        self._credit(pending.route, HandlerUID(fresh[:16]), MemberId(replica or envelope.sender))
         try:
-            value = self._value(pending.route, payloads.decode(peer.assembly.finish(envelope.uid, opened)))
+            value = self._value(pending, payloads.decode(peer.assembly.finish(envelope.uid, opened)))
         except (TrollbridgeError, ProtocolError) as error:
             return Settled(pending.promise, error=error)
         return Settled(pending.promise, value)
 
-    def _value(self, of: Route, payload: payloads.Payload) -> object:
+    # Streams.
+
+    def _item(self, envelope: Envelope) -> Sequence[Settled]:
+        pending = self._of(envelope)
+        intake, peer = pending.intake, self.peers[envelope.sender]
+        if intake is None:
+            raise Malformed
+        opened = peer.session.open(envelope)
+        if pending.promise.done:
+            peer.assembly.finish(envelope.uid, opened)
+            return ()
+        try:
+            self._take_in(pending, intake, payloads.decode(peer.assembly.finish(envelope.uid, opened)))
+        except (TrollbridgeError, ProtocolError) as error:
+            self._halt(envelope.uid, pending)
+            return (Settled(pending.promise, error=error),)
+        arrival, intake.arrival = intake.arrival, None
+        return () if arrival is None else (Settled(arrival),)
+
+    def _take_in(self, pending: Pending, intake: Intake, payload: payloads.Payload) -> None:
+        of = pending.route
+        match payload:
+            case payloads.StreamProgress(number, progress):
+                intake.arrived(number)
+                intake.progress = progress
+                if intake.report is not None:
+                    self.reports.append((intake.report, progress.done, progress.total))
+                self.taken(pending)
+                return
+            case payloads.StreamItem(number, value) if not of.entry.sensitive and of.item is not None:
+                intake.arrived(number)
+                item = of.item.decode(value)
+            case payloads.SealedItem(number, sealed) if of.entry.sensitive:
+                intake.arrived(number)
+                item = self._sealed(pending, f"{of.name}[{number}]", SEALED.decode(sealed))
+            case _:
+                raise Malformed
+        if intake.unwatched:
+            self.taken(pending)
+        else:
+            intake.items.append(item)
+
+    def taken(self, pending: Pending) -> bool:
+        """Note that an item was used; return whether the server was asked for more."""
+        more = 0 if pending.intake is None else pending.intake.taken()
+        if not more or pending.sequence < 0 or self.pending.get(pending.uid) is not pending:
+            return False
+        self._steer(pending.uid, pending, payloads.Pull(more))
+        return True
+
+    def _halt(self, uid: HandlerUID, pending: Pending) -> None:
+        """Tell a stream's server, once, that no more is wanted; where the CALL has not left, when it does."""
+        intake = pending.intake
+        if intake is not None and not intake.halted and pending.sequence >= 0:
+            intake.halted = True
+            self._steer(uid, pending, payloads.Halt())
+
+    def _steer(self, uid: HandlerUID, pending: Pending, word: payloads.Pull | payloads.Halt) -> None:
+        session = self.peers[pending.peer].session
+        envelope = session.seal(Kind.STEER, uid, Microseconds(pending.sequence), payloads.encode(word))
+        self.endpoint.put(route(envelope, b""), envelope.body)
+
+    # Results.
+
+    def _value(self, pending: Pending, payload: payloads.Payload) -> object:
+        of, intake = pending.route, pending.intake
         match payload:
             case payloads.Result(value) if not of.entry.sensitive:
-                return of.result.decode(value)
+                return of.result.decode(value if intake is None else intake.ended(value))
             case payloads.SealedResult(sealed) if of.entry.sensitive:
-                return self._sealed(of, SEALED.decode(sealed))
+                return self._sealed(pending, of.name, SEALED.decode(sealed if intake is None else intake.ended(sealed)))
             case payloads.Fault(code, name, text):
                 raise from_wire(code, name, text)
             case _:
                 raise Malformed
 
-    def _sealed(self, of: Route, sealed: Sealed) -> object:
+    def _sealed(self, pending: Pending, name: str, sealed: Sealed) -> object:
         if self.ring_key is None:
             return sealed
-        if sealed.handler != of.name:
+        if sealed.handler != name:
             raise AuthenticationFailed
-        return self.open(sealed)
+        return self.open(sealed, pending.asked())
 
-    def open(self, sealed: Sealed) -> object:
-        """Return the result that `sealed` holds; raises `AuthenticationFailed` without this epoch's ring key."""
-        of = self.routes.get(HandlerName(sealed.handler))
-        if self.ring_key is None or of is None:
+    def open(self, sealed: Sealed, what: bytes | None = None) -> object:
+        """Return the result or item that `sealed` holds, of a call that `asked` for `what`, or for anything.
+
+        Raises `AuthenticationFailed` for another one, and without its epoch's ring key.
+        """
+        name, numbered, _ = sealed.handler.partition("[")
+        of = self.routes.get(HandlerName(name))
+        codec = None if of is None else of.item if numbered else of.result
+        if self.ring_key is None or codec is None:
             raise AuthenticationFailed
-        return of.result.decode(self.ring_key.open(sealed))
+        return codec.decode(self.ring_key.open(sealed, what))
 
-    def _credit(self, name: HandlerName, fresh: HandlerUID) -> None:
-        if fresh in self.pending:  # an honest broker gives each UID once
+    def _credit(self, of: Route, fresh: HandlerUID, peer: MemberId) -> None:
+        if fresh in self.pending or not of.serves(peer):  # an honest broker gives each UID once, for who can use it
             return
-        waiting = self._waiting.get(name)
+        waiting = self._waiting.get(of.name)
         while waiting:
             pending = waiting.popleft()
             if not pending.promise.done:
-                self._send(pending, fresh)
+                self._send(pending, fresh, peer)
                 return
-        self._leases.setdefault(name, []).append(fresh)
+        lease = self._leases.get(of.name)
+        if lease is None:
+            lease = self._leases[of.name] = Held()
+        lease.add(peer, fresh)
 
     def _lease(self, lease: Lease) -> Sequence[Settled]:
         name = HandlerName(lease.handler)
         if not lease.uids:
             return [Settled(each.promise, error=NotGranted()) for each in self._waiting.pop(name, ())]
-        self._leases.setdefault(name, [])
+        of = self.routes[name]
+        peer = MemberId(lease.member or name.partition(".")[0])
+        held = self._leases.setdefault(name, Held())
         for start in range(0, len(lease.uids), 16):
-            self._credit(name, HandlerUID(lease.uids[start : start + 16]))
+            uid = HandlerUID(lease.uids[start : start + 16])
+            if of.replicated and of.serves(peer) and uid not in self.pending:
+                held.add(peer, uid)
+                self._leased.add(name)
+            else:
+                self._credit(of, uid, peer)
         return ()
 
-    def forget(self, promise: Promise[Any]) -> None:
-        """Drop a call that still waits for credit; one that was sent keeps its UID until the reply."""
+    def spread(self) -> None:
+        """Send the calls that a record's leases let go, now that it is known which replicas there are UIDs for.
+
+        To be called after the last item of each record.
+        """
+        while self._leased:
+            name = self._leased.pop()
+            waiting, held = self._waiting.get(name), self._leases[name]
+            while waiting and (found := held.take(self.peers)) is not None:
+                pending = waiting.popleft()
+                if pending.promise.done:
+                    held.add(*found)
+                elif found[1] not in self.pending:
+                    self._send(pending, found[1], found[0])
+                else:
+                    waiting.appendleft(pending)
+
+    def forget(self, promise: Promise[Any]) -> bool:
+        """Drop a call that still waits for credit; one that was sent keeps its UID until the reply.
+
+        The server of a stream is told that no more is wanted; return whether that waits to be sent.
+        """
         for waiting in self._waiting.values():
             for pending in waiting:
                 if pending.promise is promise:
                     waiting.remove(pending)
-                    return
+                    return False
+        for pending in self.pending.values():
+            if pending.intake is not None and pending.promise is promise:
+                pending.intake.items.clear()
+                self._halt(pending.uid, pending)
+                return True
+        return False
+
+    def drop_ring_key(self) -> None:
+        """Forget the ring key only: what is sealed stays sealed from now on."""
+        key, self.ring_key = self.ring_key, None
+        if key is not None:
+            key.drop()
 
     def drop(self, died: str) -> tuple[list[Settled], Pending | None]:
         """Forget every key; return what each outstanding call is told, and the oldest one that `died` had been sent."""
@@ -347,7 +379,7 @@ class Membership:
         settled: list[Settled] = []
         blamed: Pending | None = None
         for pending in self.pending.values():
-            if pending.sent and pending.route.peer == died and blamed is None:
+            if pending.sent and pending.peer == died and blamed is None:
                 blamed = pending
             outcome = Outcome.UNKNOWN if pending.sent else Outcome.NOT_STARTED
             settled.append(Settled(pending.promise, error=RingDismantled(outcome=outcome)))

@@ -12,7 +12,7 @@ from typing import Final
 from trollbridge.actors.intensity import Intensity, Restarts
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
-from trollbridge.messages.ids import Role
+from trollbridge.messages.ids import SERVING, Role
 from trollbridge.messages.posture import TESTIFIED
 
 EVERYONE: Final = frozenset(Role)
@@ -20,18 +20,41 @@ LINKED: Final = EVERYONE - {Role.ERRAND}
 """Who has a link."""
 STATEMENTS: Final = Intensity(64, 60.0)
 """Statements of one process: each is passed on to the UI, which must not be flooded."""
+TALKATIVE: Final = frozenset({Role.EXTENSION, Role.ERRAND})
+"""Of whom a person is shown whatever it says that it failed by, in any state of the ring: each may say so once."""
 PERMITS: Final = MappingProxyType(
     {
         control.Hello: (EVERYONE, "once"),
         control.Ready: (LINKED, "once an epoch"),
-        control.Failed: (EVERYONE, "always"),
+        control.Failed: (EVERYONE, "always; errand and extension: once"),
         control.Dismantled: (frozenset({Role.UI}), "once an epoch"),
-        control.Pong: (LINKED, "always"),
-        control.Notice: (frozenset({Role.BROKER, Role.ENCLAVE}), "always"),
+        control.Pong: (LINKED, "one for each Ping"),
+        control.Notice: (frozenset({Role.BROKER, *SERVING}), "always"),
         control.Errand: (frozenset({Role.ENCLAVE}), "always"),
         control.Statement: (frozenset({Role.ENCLAVE}), "64 a minute"),
+        control.CloseWindow: (frozenset({Role.UI}), "once"),
     }
 )
+
+NOTICES: Final = MappingProxyType(
+    {
+        control.NoticeKind.UID_REFUSED: frozenset({Role.BROKER}),
+        control.NoticeKind.LEASE_REFUSED: frozenset({Role.BROKER}),
+        control.NoticeKind.RECORD_REFUSED: frozenset({Role.BROKER, *SERVING}),
+        control.NoticeKind.ENVELOPE_REFUSED: frozenset({Role.BROKER, *SERVING}),
+        control.NoticeKind.SENDER_REFUSED: frozenset({Role.BROKER}),
+        control.NoticeKind.REPLY_DROPPED: frozenset({Role.BROKER}),
+        control.NoticeKind.JOIN_REFUSED: frozenset({Role.BROKER, *SERVING}),
+        control.NoticeKind.LINK_LOST: frozenset({Role.BROKER}),
+        control.NoticeKind.MEMBER_REMOVED: frozenset({Role.BROKER}),
+        control.NoticeKind.CALL_LATE: frozenset(SERVING),
+        control.NoticeKind.CALL_REFUSED: frozenset(SERVING),
+        control.NoticeKind.INCIDENT: frozenset(SERVING),
+        control.NoticeKind.SANDBOX_DENIED: frozenset(SERVING),
+        control.NoticeKind.GRANT_USED: frozenset({Role.BROKER}),
+    }
+)
+"""Who may send a notice of which kind."""
 
 
 class Permits:
@@ -49,9 +72,14 @@ class Permits:
     def check(self, message: control.FromChild) -> None:
         """Note a message; raises `Malformed` if this process may not send it, or not again."""
         roles, often = PERMITS[type(message)]
+        if isinstance(message, control.Notice):
+            roles = NOTICES[message.kind]
         epoch = message.epoch if isinstance(message, control.Ready | control.Dismantled) else 0
         said = (type(message), epoch)
-        if self._role not in roles or (often.startswith("once") and said in self._said):
+        once = often.startswith("once") or (isinstance(message, control.Failed) and self._role in TALKATIVE)
+        again = once and said in self._said
+        stays = isinstance(message, control.Dismantled) and (control.CloseWindow, 0) in self._said
+        if self._role not in roles or again or stays:  # one with foreign code has to end with its ring
             raise Malformed
         match message:
             case control.Hello(_, errands):

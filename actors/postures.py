@@ -15,6 +15,7 @@ from trollbridge.actors.isolation import interpreter, lock, outside
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import SUPERVISOR, Role
 from trollbridge.messages.posture import TESTIFIED, Evidence, Level, Mechanism, Posture, State
+from trollbridge.messages.vault import printable
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
@@ -47,7 +48,7 @@ class Postures:
             return ""
         causes = "; ".join(f"{each.mechanism}: {each.evidence}{_remedy(each)}" for each in posture.lacking)
         accept = f"or accept less, with least={posture.level.value!r} in its Child(…) or in App(…)"
-        return f"the kernel keeps it {posture.level}, and {least} is asked for. {causes}; {accept}"
+        return f"the kernel keeps it {posture.level}, and {least} is asked for. {printable(causes)}; {accept}"
 
     def errand(self, process: Process, enclave: MemberId, reported: tuple[Evidence, ...]) -> tuple[Level, str]:
         """Look at an enclave's errand that says it is locked: it must be kept as well as the enclave.

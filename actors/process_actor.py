@@ -1,8 +1,8 @@
 """Process actors: pykka actors whose mailbox is their link, whose loop is their process's main thread.
 
 May import: `pykka`, our messages, the other actors modules. Invariants: what arrives becomes an `Invocation` or
-nothing, never one of pykka's proxy messages; each call runs to its end before the next begins; an exception that a
-handler does not declare leaves the process as an incident's number only.
+nothing, never one of pykka's proxy messages; each call runs to its end, or to what its stream gives next, before other
+code of the actor does; an exception that a handler does not declare leaves the process as an incident's number only.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-import msgspec
 import pykka
 
+from trollbridge.actors.advancing import Ended
+from trollbridge.actors.handler import WrongType
 from trollbridge.actors.isolation import denials
+from trollbridge.actors.peers import Peers, tells_its_caller
 from trollbridge.actors.places import place
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.serving import Invocation
 from trollbridge.actors.sockets import close_all
-from trollbridge.messages.control import MOST_GIVEN, ErrandKind, NoticeKind
-from trollbridge.messages.errors import CallError, DeclarationError, UsageError
+from trollbridge.messages.control import MOST_GIVEN, ErrandKind
+from trollbridge.messages.errors import CallError, DeclarationError, HandlerFailed, RingDismantled, UsageError
+from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
     from types import TracebackType
+
+    import msgspec
 
     from trollbridge.actors.mailbox import Mailbox
     from trollbridge.actors.serving import Caller
+    from trollbridge.messages.ids import MemberId
     from trollbridge.messages.posture import Evidence
     from trollbridge.messages.sandbox import Sandbox
 
@@ -50,9 +57,12 @@ class Reply(Promise[bytes]):
         if isinstance(value, CallError):
             serving.fail(invocation.origin, value)
             return
+        if invocation.exported.item is not None:
+            self._mailbox.streams.begin(invocation, value)
+            return
         try:
             encoded = invocation.exported.encode_result(value)
-        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        except WrongType as error:
             serving.fail(invocation.origin, self._mailbox.incident(invocation, error))
             return
         serving.answer(invocation, encoded)
@@ -63,8 +73,14 @@ class ProcessActor(pykka.Actor):
 
     mailbox: ClassVar[Mailbox | None] = None
     """Set once by the process's entry, before the actor is made."""
+    role: ClassVar[Role] = Role.ENCLAVE
+    """As what its process joins the ring."""
     sandbox: ClassVar[Sandbox | None] = None
     """What the process may reach once it is locked; None: nothing."""
+    vocabulary: ClassVar[tuple[type[msgspec.Struct], ...]] = ()
+    """Record types that results of its own calls come as; others get a generated class of the same shape."""
+    single: ClassVar[bool] = False
+    """Whether it has no replicas: it keeps something from one call to the next, or a file to itself."""
     errands: ClassVar[frozenset[ErrandKind]] = frozenset()
     """Which one-shot processes it may have. With any, it may send descriptors, if only to the supervisor."""
     _calling: Caller | None = None
@@ -105,6 +121,21 @@ class ProcessActor(pykka.Actor):
             msg = "no call runs now, so nobody makes one"
             raise UsageError(msg)
         return self._calling
+
+    @property
+    def clients(self) -> frozenset[MemberId]:
+        """Who can call this actor now: a member that has left is not among them."""
+        return self._own_mailbox().serving.clients
+
+    @property
+    def peers(self) -> Peers:
+        """The enclaves and hosts whose handlers this actor is granted: `self.peers.vault.sign(…).get(timeout=5)`.
+
+        Before the ring is sealed, as in `on_start`, a call raises `RingDismantled`; of what this actor is not granted,
+        `NotGranted`. While `get` waits, the process
+        takes what arrives, and calls wait for their turn; nothing else of this actor runs.
+        """
+        return Peers(self._own_mailbox().peers)
 
     def errand(self, kind: ErrandKind, *descriptors: int) -> socket.socket:
         """Have a one-shot process started for this actor; return the stream to it, with a timeout set.
@@ -163,9 +194,42 @@ class ProcessActor(pykka.Actor):
         try:
             return getattr(self, message.exported.name)(*message.arguments)
         except CallError as error:
-            return error if hasattr(error, "code") else self._own_mailbox().incident(message, error)
+            return self._told(message, error)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller learns an incident's number only
             return self._own_mailbox().incident(message, error)
+
+    def step(self, invocation: Invocation, iterator: Iterator[object]) -> object:
+        """Return what a stream yields next, or that it has `Ended`, with its result or what its caller is told."""
+        denials.forget()
+        self._calling = invocation.caller
+        try:
+            return next(iterator)
+        except StopIteration as stop:
+            return Ended(stop.value)
+        except CallError as error:
+            return Ended(error=self._told(invocation, error))
+        except Exception as error:  # noqa: BLE001  # as in on_receive
+            return Ended(error=self._own_mailbox().incident(invocation, error))
+        finally:
+            self._calling = None
+
+    def close(self, invocation: Invocation, iterator: Iterator[object]) -> None:
+        """Let a stream clean up; log what it raises."""
+        self._calling = invocation.caller
+        try:
+            getattr(iterator, "close", lambda: None)()
+        except Exception as error:  # noqa: BLE001  # as in on_receive, but nobody waits any more
+            self._own_mailbox().incident(invocation, error)
+        finally:
+            self._calling = None
+
+    def _told(self, invocation: Invocation, error: CallError) -> CallError:
+        """Return what the caller is told of an error that a handler has raised or let through."""
+        if tells_its_caller(error):
+            return error
+        if isinstance(error, RingDismantled):  # a call of its own was outstanding; nobody waits, and it is no fault
+            return HandlerFailed()
+        return self._own_mailbox().incident(invocation, error)
 
     def _own_mailbox(self) -> Mailbox:
         return self._create_actor_inbox()
@@ -190,10 +254,3 @@ def check_errands(name: str, declared: object) -> None:
     if not isinstance(declared, frozenset) or not declared <= frozenset(ErrandKind):
         msg = f"{name}: its errands are a frozenset of ErrandKind"
         raise DeclarationError(msg)
-
-
-def incident_notice(invocation: Invocation, error: BaseException, number: str) -> tuple[NoticeKind, str, str, str]:
-    """Return the notice of a handler that failed: which, how, where and its number; no value of any kind."""
-    kind = type(error)
-    detail = f"{invocation.exported.name} {number} {place(error.__traceback__)}"
-    return NoticeKind.INCIDENT, invocation.origin.client, f"{kind.__module__}.{kind.__qualname__}", detail

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 import threading
 import time
@@ -91,6 +92,9 @@ class Promise(pykka.Future[T]):
         return value
 
     def _wait(self, timeout: float | None) -> None:
+        if timeout is not None and math.isnan(timeout):
+            msg = "a time-out is a number of seconds"
+            raise UsageError(msg)
         until = None if timeout is None else time.monotonic() + timeout
         if self._source is not None:
             self._source.wait(self, until)
@@ -161,7 +165,11 @@ class Promise(pykka.Future[T]):
         if not self._done and self._get_hook is None:
             import asyncio  # noqa: PLC0415  # costs 30 ms: only those who await pay for it
 
-            loop = asyncio.get_running_loop()
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                msg = "this is a promise of a value, and no event loop runs here: take it with .get(timeout=…)"
+                raise UsageError(msg) from None
             woken: asyncio.Future[None] = loop.create_future()
 
             def wake() -> None:

@@ -11,7 +11,7 @@ from trollbridge.messages.envelope import Envelope, Kind
 from trollbridge.messages.ids import BROKER, NO_UID, Epoch, MemberId, Microseconds
 from trollbridge.messages.noise import Initiator, Responder, Split
 from trollbridge.messages.record import Item, Link, Request, envelope_of, route
-from trollbridge.messages.ring_key import SEALED, RingKey
+from trollbridge.messages.ring_key import SEALED, RingKey, asked
 from trollbridge.messages.session import Session
 
 _EPOCH = Epoch(0)
@@ -37,5 +37,6 @@ def rehearse() -> None:
     envelope: Envelope = envelope_of(item, body)  # type: ignore[arg-type]  # the first item is the envelope's header
     Session(receiver, _EPOCH, BROKER, _CLIENT, initiator=False).open(envelope)
     key = RingKey(os.urandom(32), _EPOCH)
-    key.open(SEALED.decode(SEALED.encode(key.seal("rehearsal.nothing", b"rehearsed"))))
+    what = asked(b"rehearsed")
+    key.open(SEALED.decode(SEALED.encode(key.seal("rehearsal.nothing", b"rehearsed", what))), what)
     key.drop()

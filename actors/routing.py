@@ -10,14 +10,15 @@ from typing import Final, Protocol, assert_never
 
 import msgspec
 
-from trollbridge.actors.uids import Denial, Lease, UidLedger, UidRefused
+from trollbridge.actors.tally import Tally
+from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS, Denial, Lease, UidLedger, UidRefused
 from trollbridge.messages import record
 from trollbridge.messages.address import Caller
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind
-from trollbridge.messages.ids import NO_UID, HandlerName, HandlerUID, MemberId, Role, handler_name
+from trollbridge.messages.ids import NO_UID, SERVING, HandlerName, HandlerUID, MemberId, Role, handler_name
 from trollbridge.messages.parts import WINDOW, counts
-from trollbridge.messages.record import Credit, Item, Publish, Refusal, Request, Routed
+from trollbridge.messages.record import Credit, Item, Left, Publish, Refusal, Request, Routed
 
 MOST_STRIKES: Final = 16
 """Refusals that a member may cause; the next one costs it its link."""
@@ -37,6 +38,11 @@ class Port(msgspec.Struct):
     founding: dict[MemberId, int] = msgspec.field(default_factory=dict)
     parts: dict[MemberId, int] = msgspec.field(default_factory=dict)
     opening: dict[MemberId, HandlerUID] = msgspec.field(default_factory=dict)
+    streams: Tally = msgspec.field(default_factory=Tally)
+    departed: set[MemberId] = msgspec.field(default_factory=set)
+    """Clients of this server that have left; what it still sends them is theirs no more, whoever comes again."""
+    service: str = ""
+    """Whose replica it is, if it is one of another member's."""
 
 
 class Outward(Protocol):
@@ -55,27 +61,43 @@ class Outward(Protocol):
 class Routing:
     """The routing table, UIDs and addresses of one epoch."""
 
-    def __init__(self, outward: Outward, ledger: UidLedger | None = None) -> None:
-        """Take where decisions go."""
+    def __init__(self, outward: Outward, ledger: UidLedger | None = None, *, tells_calls: bool = False) -> None:
+        """Take where decisions go; `tells_calls`: note the first call of each handler by each member, in learn mode."""
         self._out = outward
         self._ledger = UidLedger() if ledger is None else ledger
         self._ports: dict[MemberId, Port] = {}
-        self._callers: dict[str, Caller] = {}
+        self._callers: dict[tuple[MemberId, str], Caller] = {}
+        self._services: dict[str, tuple[MemberId, ...]] = {}
+        """Who serves the handlers that are called by a member's name: it, and its replicas."""
+        self._tells_calls = tells_calls
+        self._told: set[tuple[MemberId, str]] = set()
         self.sealed = False
 
     def open(self, port: Port) -> None:
         """Let a member in: any but an extension while the ring forms, only extensions once it is sealed."""
         self._ports[port.member] = port
+        if port.role in SERVING:
+            port.service = port.service or port.member
+            self._services[port.service] = (*self._services.get(port.service, ()), port.member)
 
     def close(self, member: MemberId) -> None:
         """Let a member go; its UIDs are void."""
-        self._ports.pop(member, None)
+        left = self._ports.pop(member, None)
         self._ledger.forget(member)
+        if left is None:
+            return
+        for other in tuple(self._ports.values()):
+            founded = other.founding.pop(member, None) is not None
+            if other.role in SERVING and (founded or other.member in left.peers):
+                other.parts.pop(member, None)
+                other.departed.add(member)
+                if founded:
+                    self._out.send(other.member, Left(member))
 
     @property
     def published(self) -> bool:
         """Whether every enclave has published its manifest."""
-        return all(port.published for port in self._ports.values() if port.role is Role.ENCLAVE)
+        return all(port.published for port in self._ports.values() if port.role in SERVING)
 
     def strike(self, member: MemberId, kind: NoticeKind, why: str, detail: str = "") -> None:
         """Note a refusal; the one too many costs the member its link."""
@@ -98,7 +120,7 @@ class Routing:
                 self._publish(port, item)
             case Refusal(uid):
                 self._refused_by_enclave(port, HandlerUID(uid))
-            case record.Lease() | Credit():
+            case record.Lease() | Credit() | Left():
                 self.strike(member, NoticeKind.RECORD_REFUSED, "an item that only the broker sends")
             case _:
                 assert_never(item)
@@ -110,19 +132,33 @@ class Routing:
             self._out.send(port.member, Refusal(item.uid))
             return
         kind = item.kind
+        if receiver in port.departed and self._departed(port, receiver, kind):
+            return
         if not self._under_way(port, receiver, item):
             return
-        if kind == Kind.CALL and port.role is not Role.ENCLAVE:
+        if kind == Kind.CALL and (port.handlers or port.role not in SERVING):
             self._call(port, receiver, item, body)
-        elif kind == Kind.REPLY and port.role is Role.ENCLAVE:
+        elif kind == Kind.REPLY and port.role in SERVING:
             self._reply(port, receiver, item, body)
         elif kind == Kind.PART:
             self._part(port, receiver, item, body)
+        elif kind == Kind.ITEM and port.role in SERVING:
+            self._item(port, receiver, item, body)
+        elif kind == Kind.STEER:
+            self._steer(port, receiver, item, body)
         elif kind in (Kind.HANDSHAKE, Kind.SESSION):
             self._session(port, receiver, item, body)
         else:
-            self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, "an envelope of a kind that this role does not send")
-            self._out.send(port.member, Refusal(item.uid))
+            self._refuse(port, item, "an envelope of a kind that this role does not send")
+
+    def _refuse(self, port: Port, item: Routed, why: str) -> None:
+        self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, why)
+        self._out.send(port.member, Refusal(item.uid))
+
+    def _foreseen(self, port: Port, receiver: MemberId) -> bool:
+        """Return whether two members may have a session, or had one; only an extension's record names its enclaves."""
+        other = self._ports.get(receiver)
+        return receiver in port.peers or receiver in port.departed or (other is not None and port.member in other.peers)
 
     def _call(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         uid = HandlerUID(item.uid)
@@ -136,17 +172,56 @@ class Routing:
             if counts(item.kind, item.length):
                 self._give_back(port, receiver)
             return
-        self._out.send(receiver, _via(item, self._callers[lease.handler].next()), body)
+        self._out.send(receiver, _via(item, self._callers[receiver, lease.handler].next()), body)
 
     def _reply(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        replicas = self._services[port.service]
         try:
-            fresh = self._ledger.answered(HandlerUID(item.uid), port.member, receiver)
+            if len(replicas) == 1:
+                fresh: bytes = self._ledger.answered(HandlerUID(item.uid), port.member, receiver)
+            else:
+                uid, member = self._ledger.replaced(HandlerUID(item.uid), port.member, receiver, replicas)
+                fresh = uid if member == port.member else uid + member.encode()
         except UidRefused as refused:
             self._out.notice(NoticeKind.REPLY_DROPPED, port.member, refused.denial)
             if counts(item.kind, item.length):
                 self._give_back(port, receiver)
             return
+        self._ports[receiver].streams.ended(HandlerUID(item.uid))
         self._out.send(receiver, _via(item, fresh), body)
+
+    def _departed(self, port: Port, receiver: MemberId, kind: int) -> bool:
+        """Return whether an envelope is of a session that has ended, until its server has founded the next one."""
+        if kind in (Kind.HANDSHAKE, Kind.SESSION) and receiver not in self._ports:
+            return True  # it has left before its server could answer, which is no fault
+        if kind == Kind.HANDSHAKE:
+            port.departed.discard(receiver)
+        elif kind in (Kind.PART, Kind.ITEM):
+            self._out.send(port.member, Credit(receiver, 1))
+            return True
+        return False
+
+    def _item(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        uid = HandlerUID(item.uid)
+        if not self._ledger.in_flight(uid, port.member, receiver):
+            self._out.notice(NoticeKind.REPLY_DROPPED, port.member, Denial.NOT_LIVE)
+        elif not self._ports[receiver].streams.item(uid):
+            self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, "more items than its client has asked for")
+        else:
+            self._out.send(receiver, item, body)
+            return
+        if counts(item.kind, item.length):
+            self._give_back(port, receiver)
+
+    def _steer(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
+        uid = HandlerUID(item.uid)
+        if not self._ledger.in_flight(uid, receiver, port.member):
+            if not port.streams.late():
+                self.strike(port.member, NoticeKind.UID_REFUSED, Denial.NOT_LIVE)
+        elif port.streams.step(uid):
+            self._out.send(receiver, item, body)
+        else:
+            self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, "more steps than its stream has given reason for")
 
     def _part(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         uid = HandlerUID(item.uid)
@@ -154,10 +229,7 @@ class Routing:
             self._give_back(port, receiver)
             return
         try:
-            if port.role is Role.ENCLAVE:
-                if not self._ledger.in_flight(uid, port.member, receiver):
-                    raise UidRefused(Denial.NOT_LIVE)
-            else:
+            if port.role not in SERVING or not self._ledger.in_flight(uid, port.member, receiver):  # it is of a call
                 if port.opening.setdefault(receiver, uid) != uid:
                     raise UidRefused(Denial.NOT_LIVE)
                 self._ledger.check(uid, port.member, receiver)
@@ -172,6 +244,9 @@ class Routing:
         """Count a long body against its sender's credit; return whether it had any left."""
         if not counts(item.kind, item.length):
             return True
+        if not self._foreseen(port, receiver):  # before anything is kept under its name
+            self._refuse(port, item, "no session with that member is foreseen")
+            return False
         used = port.parts.get(receiver, 0)
         if used >= WINDOW:
             self._out.remove(port.member, "more long bodies than its credit")
@@ -188,50 +263,58 @@ class Routing:
         """Give credit back for long bodies that have left for their receiver."""
         port = self._ports.get(sender)
         if port is not None:
-            port.parts[receiver] -= parts
+            port.parts[receiver] = port.parts.get(receiver, 0) - parts
             self._out.send(sender, Credit(receiver, parts))
 
     def _session(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         count = port.founding.get(receiver, 0) + 1
-        other = self._ports.get(receiver)
-        foreseen = receiver in port.peers or (
-            other is not None and port.member in other.peers
-        )  # an extension names its enclaves
-        if not foreseen or item.uid != NO_UID or count > MOST_SESSION_MESSAGES:
+        if not self._foreseen(port, receiver) or item.uid != NO_UID or count > MOST_SESSION_MESSAGES:
             self.strike(port.member, NoticeKind.ENVELOPE_REFUSED, "no session with that member is foreseen")
             return
         port.founding[receiver] = count
         self._out.send(receiver, item, body)
 
     def _request(self, port: Port, handler: str) -> None:
-        caller = self._callers.get(handler)
-        if handler not in port.handlers or caller is None:
+        service = handler.partition(".")[0]
+        servers = [each for each in self._services.get(service, ()) if (each, handler) in self._callers]
+        if handler not in port.handlers or not servers:
             self.strike(port.member, NoticeKind.LEASE_REFUSED, "no grant")
             self._out.send(port.member, record.Lease(handler, b""))
             return
-        enclave = MemberId(handler.partition(".")[0])
-        uids = self._ledger.issue(Lease(port.member, enclave, HandlerName(handler)))
-        if not uids:
+        servers.sort(key=self._ledger.load)  # the client tries the first one first
+        most = CREDIT_OF_EXTENSIONS if port.role is Role.EXTENSION else CREDIT
+        shares = self._ledger.share(*(Lease(port.member, each, HandlerName(handler)) for each in servers), most=most)
+        if not any(shares):
             self.strike(port.member, NoticeKind.LEASE_REFUSED, "its credit is full", handler)
-        self._out.send(port.member, record.Lease(handler, b"".join(uids)))
+            self._out.send(port.member, record.Lease(handler, b""))
+        elif self._tells_calls and (port.member, handler) not in self._told:
+            self._told.add((port.member, handler))
+            self._out.notice(NoticeKind.GRANT_USED, port.member, "its first call of this handler", handler)
+        for server, uids in zip(servers, shares, strict=True):
+            if uids:
+                member = "" if server == service else server
+                self._out.send(port.member, record.Lease(handler, b"".join(uids), member))
 
     def _publish(self, port: Port, item: Publish) -> None:
-        if port.role is not Role.ENCLAVE or port.published or self.sealed:
+        if port.role not in SERVING or port.published or self.sealed:
             self._out.remove(port.member, "published out of turn")
             return
         port.published = True
         for each in item.handlers:
-            self._callers[handler_name(port.member, each.name)] = Caller(each.seed)
+            self._callers[port.member, handler_name(MemberId(port.service), each.name)] = Caller(each.seed)
 
     def _refused_by_enclave(self, port: Port, uid: HandlerUID) -> None:
         lease = self._ledger.holder(uid)
         if lease is None or lease.enclave != port.member:
-            if port.role is Role.ENCLAVE:  # its caller may have been removed meanwhile, which is no fault of its own
+            if port.role in SERVING:  # its caller may have been removed meanwhile, which is no fault of its own
                 self._out.notice(NoticeKind.REPLY_DROPPED, port.member, Denial.NOT_LIVE)
             else:
                 self.strike(port.member, NoticeKind.REPLY_DROPPED, Denial.NOT_LIVE)
             return
         self._ledger.forfeit(uid)
+        client = self._ports.get(lease.member)
+        if client is not None:
+            client.streams.ended(uid)
         self.strike(lease.member, NoticeKind.ENVELOPE_REFUSED, "the enclave could not open or accept it", lease.handler)
         self._out.send(lease.member, Refusal(uid))
 

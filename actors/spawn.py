@@ -110,6 +110,8 @@ class Process:
             self.channel.close()
             raise
         self._status: int | None = None
+        self.foreign = False
+        """Whether it has loaded foreign code: it must not outlive its ring."""
         self.start_evidence: Final = interpreter.execute_only(self.pid)
         self._permits: Final = Permits(role)
 
@@ -118,6 +120,7 @@ class Process:
         self._permits.check(message)
         if isinstance(message, control.Hello) and message.errands:
             self.channel.accept_descriptors()
+        self.foreign |= isinstance(message, control.CloseWindow)
 
     @property
     def identity(self) -> dict[str, object]:
@@ -133,8 +136,10 @@ class Process:
     def _kill_group(self) -> None:
         """Kill what it has forked; a UI shares the supervisor's group, for the terminal's sake."""
         if self.role is not Role.UI:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            groups = _groups(self.pid) if self.role is Role.HOST else ()
+            for each in (self.pid, *groups):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(each, signal.SIGKILL)
 
     def terminate(self) -> None:
         """Send SIGTERM; harmless if it has ended."""
@@ -169,6 +174,18 @@ class Process:
             os.close(self.pidfd)
             self.channel.close()
         return self._status
+
+
+def _groups(session: int) -> set[int]:
+    """Return the process groups of a session: a host's, whose programs have one each, and cannot leave the session."""
+    found: set[int] = set()
+    for each in os.listdir("/proc"):  # noqa: PTH208  # names only
+        if each.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{each}/stat", "rb") as stat:  # noqa: PTH123
+                fields = stat.read().rpartition(b")")[2].split()  # state, parent, group, session … (proc(5))
+                if int(fields[3]) == session:
+                    found.add(int(fields[2]))
+    return found
 
 
 def _descriptors(given: Mapping[int, int], *, standard: bool) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:

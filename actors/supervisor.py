@@ -25,13 +25,14 @@ from trollbridge.actors.heartbeat import Heartbeat
 from trollbridge.actors.intensity import Restarts, delay
 from trollbridge.actors.isolation.lock import harden
 from trollbridge.actors.log import Log, to_stderr
+from trollbridge.actors.notices import Notices
 from trollbridge.actors.postures import Postures
 from trollbridge.actors.ring import STANDING, Ring, RingEvent, RingState
 from trollbridge.actors.signals import Signals
 from trollbridge.actors.spawn import occupy_standard
 from trollbridge.actors.starting import Starting, demand, hold
 from trollbridge.messages import control
-from trollbridge.messages.control import FailureKind, NoticeKind
+from trollbridge.messages.control import FailureKind
 from trollbridge.messages.errors import ProtocolError, UsageError
 from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
 from trollbridge.messages.vault import printable
@@ -68,6 +69,7 @@ class Supervisor:
         self.postures: Final = Postures(app) if postures is None else postures
         self._starting = Starting(app, self._processes, self._log, self.postures.learn)
         self._errands = Errands(self._processes, self.postures, self._log)
+        self._notices = Notices(app, self._processes, self._log, GRACE)
         self._restarts, self._heartbeat = Restarts(app.intensity), Heartbeat()
         self._terminal, self._signals = Terminal(), Signals()
         self._released: set[MemberId] = set()
@@ -146,8 +148,7 @@ class Supervisor:
             if self._ring.state is RingState.SEALED:
                 self._dismantle(f"{name}: new keys")
         elif self._stopping and number == signal.SIGINT:
-            for process in self._processes:
-                self._processes.expect_end(process, 0)
+            self._processes.stop_all(0)
         else:
             self._stop(128 + number, name)
 
@@ -169,8 +170,7 @@ class Supervisor:
             if process is None:
                 self._starting.start(place.member, place.role, theirs, epoch)
             else:
-                join = control.Join(epoch, place.token, place.tickets, place.granted)
-                self._processes.tell(process, join, theirs.fileno())
+                self._processes.tell(process, place.join(epoch), theirs.fileno())
                 theirs.close()
 
     def _hello(self, process: Process, evidence: tuple[Evidence, ...]) -> None:
@@ -188,8 +188,8 @@ class Supervisor:
         if process.role is Role.EXTENSION:
             self._open_link(place)
             for ticket in place.tickets:
-                self._processes.tell(MemberId(ticket.enclave), control.Admit(ticket))
-        self._processes.tell(process, control.Join(epoch, place.token, place.tickets, place.granted))
+                self._processes.tell(MemberId(ticket.server), control.Admit(ticket))
+        self._processes.tell(process, place.join(epoch))
 
     def _kept(self, process: Process, evidence: tuple[Evidence, ...]) -> bool:
         """Return whether the kernel keeps a process as well as is asked for; without that it gets no secret."""
@@ -279,9 +279,18 @@ class Supervisor:
             case control.Pong(number):
                 self._heartbeat.heard(process.pid, number)
             case control.Notice():
-                self._notice(process, message)
+                self._notices.take(process, message, self._ring.epoch, standing=self._ring.state in STANDING)
+            case control.CloseWindow():
+                self._close_window(process)
             case control.Errand() | control.Statement():
                 self._serve(process, message)
+
+    def _close_window(self, ui: Process) -> None:
+        self._log.line("window.closed", self._ring.epoch, **ui.identity, why="it loads foreign code")
+        if self._ring.state is RingState.SEALED:
+            self._processes.tell(ui, control.WindowClosed())
+        else:  # it may have been given tokens of the next ring, before it said so
+            ui.kill()
 
     def _serve(self, enclave: Process, message: control.Errand | control.Statement) -> None:
         if isinstance(message, control.Statement):
@@ -291,16 +300,8 @@ class Supervisor:
         elif self._ring.state in STANDING:
             self._errands.start(enclave, message.kind, enclave.channel.given(), self._ring.epoch)
 
-    def _notice(self, process: Process, notice: control.Notice) -> None:
-        kind, about = notice.kind, notice.about
-        self._log.line(kind.value, self._ring.epoch, member=about, why=notice.why, detail=notice.detail)
-        offender = self._processes.get(about) if process.role is Role.BROKER else None
-        lost = kind in (NoticeKind.MEMBER_REMOVED, NoticeKind.LINK_LOST) and self._ring.state in STANDING
-        if offender is not None and lost:  # while a ring falls, every member lets go of its link
-            self._processes.expect_end(offender, 0.0 if kind is NoticeKind.MEMBER_REMOVED else GRACE)
-
     def _failed(self, process: Process, kind: FailureKind, said: str) -> None:
-        text = printable(said)
+        text = printable(said[:4096])
         self._log.line("process.failed", self._ring.epoch, **process.identity, why=kind.name.lower().replace("_", " "))
         if process.role in (Role.EXTENSION, Role.ERRAND):
             to_stderr(f"trollbridge: {process.member}: {text}\n")
@@ -325,7 +326,9 @@ class Supervisor:
         self._heartbeat.forget(process.pid)
         if process.role is Role.UI:
             self._terminal.reclaim(process.pid)
-        end = end_of(process.role, status, standing=self._ring.state in STANDING, ran=process is self._ran)
+        standing = self._ring.state in STANDING
+        ran = process is self._ran and (standing or self._stopping or not process.foreign)
+        end = end_of(process.role, status, standing=standing, ran=ran)
         event = "errand.ended" if process.role is Role.ERRAND else "process.ended"
         self._log.line(event, self._ring.epoch, **process.identity, **end.fields)
         cause = f"{process.member} ended ({end.how})"
@@ -345,19 +348,11 @@ class Supervisor:
         if self._ring.state in (RingState.DISMANTLING, RingState.DISMANTLED):
             return
         self._ring.move(RingEvent.DISMANTLE)
-        self._reason = reason
-        self._counts = bool(died)
+        self._reason, self._counts = reason, bool(died)
         self._boot_until = None
         self._log.line("ring.dismantling", self._ring.epoch, member=SUPERVISOR, why=reason)
         self._admission.close()
-        message = control.Dismantle(reason, died)
-        for process in self._processes:
-            if process.role is Role.EXTENSION:
-                process.terminate()
-            elif process.role is Role.ERRAND:
-                process.kill()
-            self._processes.tell(process, control.Stop() if self._stopping else message)
-            self._processes.expect_end(process, UI_GRACE if self._stopping and process.role is Role.UI else GRACE)
+        self._processes.let_fall(reason, died, (GRACE, UI_GRACE), stopping=self._stopping)
         self._reaped()
 
     def _reaped(self) -> None:
@@ -394,7 +389,5 @@ class Supervisor:
         if self._ring.state in STANDING:
             self._dismantle(why)
         else:
-            for process in self._processes:
-                self._processes.tell(process, control.Stop())
-                self._processes.expect_end(process, UI_GRACE)
+            self._processes.stop_all(UI_GRACE)
             self._reaped()

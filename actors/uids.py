@@ -17,10 +17,12 @@ from trollbridge.messages.errors import ProtocolError
 from trollbridge.messages.ids import UID_SIZE, HandlerName, HandlerUID, MemberId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 CREDIT: Final = 256
 """UIDs that one member may hold for one handler, leased or called: the most calls that it can have in flight."""
+CREDIT_OF_EXTENSIONS: Final = 32
+"""The same of an extension: what it has in flight stands in the way of others who call the same server."""
 _BLOCK: Final = 256
 
 
@@ -42,17 +44,22 @@ class UidRefused(ProtocolError):
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
-    """Whom a UID belongs to, and which handler it is good for."""
+    """Whom a UID belongs to, which handler it is good for, and in which process: a replica is as good as any."""
 
     member: MemberId
     enclave: MemberId
     handler: HandlerName
 
+    @property
+    def credit(self) -> tuple[MemberId, HandlerName]:
+        """What the UID counts against, whichever replica it is for."""
+        return self.member, self.handler
+
 
 class UidLedger:
     """Every live UID of one epoch."""
 
-    __slots__ = ("_block", "_called", "_held", "_leased", "_offset", "_random")
+    __slots__ = ("_block", "_busy", "_called", "_held", "_leased", "_offset", "_random")
 
     def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
         """Take the source of randomness: the kernel's."""
@@ -61,7 +68,9 @@ class UidLedger:
         self._offset = 0
         self._leased: dict[HandlerUID, Lease] = {}
         self._called: dict[HandlerUID, Lease] = {}
-        self._held: dict[Lease, int] = {}
+        self._held: dict[tuple[MemberId, HandlerName], int] = {}
+        self._busy: dict[MemberId, int] = {}
+        """Calls in flight, by the member that they were sent to."""
 
     def _fresh(self) -> HandlerUID:
         if self._offset == len(self._block):
@@ -71,10 +80,18 @@ class UidLedger:
 
     def issue(self, lease: Lease) -> list[HandlerUID]:
         """Fill the member's credit for the handler up; return the new UIDs, none if it is full."""
-        held = self._held.get(lease, 0)
-        fresh = [self._fresh() for _ in range(CREDIT - held)]
-        self._leased.update((uid, lease) for uid in fresh)
-        self._held[lease] = max(held, CREDIT)
+        return self.share(lease)[0]
+
+    def share(self, *leases: Lease, most: int = CREDIT) -> list[list[HandlerUID]]:
+        """As `issue`, in equal shares for each of these leases, which differ in the replica only; `most` in all."""
+        credit = leases[0].credit
+        held = self._held.get(credit, 0)
+        fresh: list[list[HandlerUID]] = [[] for _ in leases]
+        for number in range(most - held):
+            fresh[number % len(leases)].append(self._fresh())
+        for lease, uids in zip(leases, fresh, strict=True):
+            self._leased.update((uid, lease) for uid in uids)
+        self._held[credit] = max(held, most)
         return fresh
 
     def check(self, uid: HandlerUID, member: MemberId, receiver: MemberId) -> Lease:
@@ -95,6 +112,7 @@ class UidLedger:
             lease = self.check(uid, member, receiver)  # says which it is
         del self._leased[uid]
         self._called[uid] = lease
+        self._busy[receiver] = self._busy.get(receiver, 0) + 1
         return lease
 
     def answered(self, uid: HandlerUID, enclave: MemberId, receiver: MemberId) -> HandlerUID:
@@ -102,15 +120,40 @@ class UidLedger:
 
         Raises `UidRefused` unless this enclave owes this member that reply: a second reply finds nothing.
         """
+        return self._replace(self._end(uid, enclave, receiver))
+
+    def replaced(
+        self, uid: HandlerUID, enclave: MemberId, receiver: MemberId, replicas: Sequence[MemberId]
+    ) -> tuple[HandlerUID, MemberId]:
+        """As `answered`; but the new UID is for the least loaded of `replicas`, which is returned with it.
+
+        Of equally loaded ones it is for the one that has just answered.
+        """
+        lease = self._end(uid, enclave, receiver)
+        least = min(replicas, key=lambda each: (self.load(each), each != enclave))
+        return self._replace(Lease(lease.member, least, lease.handler)), least
+
+    def _end(self, uid: HandlerUID, enclave: MemberId, receiver: MemberId) -> Lease:
         lease = self._called.get(uid)
         if lease is None:
             raise UidRefused(Denial.NOT_LIVE)
         if lease.enclave != enclave or lease.member != receiver:
             raise UidRefused(Denial.OTHER_MEMBER)
         del self._called[uid]
+        self._ended(lease)
+        return lease
+
+    def _replace(self, lease: Lease) -> HandlerUID:
         fresh = self._fresh()
         self._leased[fresh] = lease
         return fresh
+
+    def _ended(self, lease: Lease) -> None:
+        self._busy[lease.enclave] = self._busy.get(lease.enclave, 0) - 1
+
+    def load(self, enclave: MemberId) -> int:
+        """Return how many calls a member has in flight."""
+        return self._busy.get(enclave, 0)
 
     def in_flight(self, uid: HandlerUID, enclave: MemberId, receiver: MemberId) -> bool:
         """Return whether this enclave owes this member the reply to `uid`."""
@@ -123,17 +166,21 @@ class UidLedger:
 
     def forfeit(self, uid: HandlerUID) -> None:
         """Void a live UID without a replacement."""
-        lease = self._leased.pop(uid, None) or self._called.pop(uid, None)
+        called = self._called.pop(uid, None)
+        lease = called or self._leased.pop(uid, None)
+        if called is not None:
+            self._ended(called)
         if lease is not None:
-            self._held[lease] -= 1
+            self._held[lease.credit] -= 1
 
     def forget(self, member: MemberId) -> None:
         """Void every UID of a member that has left."""
-        for table in (self._leased, self._called):
-            for uid in [uid for uid, lease in table.items() if lease.member == member]:
-                del table[uid]
-        for lease in [lease for lease in self._held if lease.member == member]:
-            del self._held[lease]
+        for uid in [uid for uid, lease in self._leased.items() if lease.member == member]:
+            del self._leased[uid]
+        for uid in [uid for uid, lease in self._called.items() if lease.member == member]:
+            self._ended(self._called.pop(uid))
+        for credit in [credit for credit in self._held if credit[0] == member]:
+            del self._held[credit]
 
     def __len__(self) -> int:
         """Return the number of live UIDs."""

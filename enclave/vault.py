@@ -49,6 +49,7 @@ class Vault(AccessHandlers, KeyHandlers, SecretHandlers, DocumentHandlers, Encla
     """
 
     sandbox = Sandbox(write=("{path.parent}/",))
+    single = True
     errands = frozenset({ErrandKind.KEYCHAIN, ErrandKind.SCRIBE})
 
     def __init__(self, path: str, idle: str = str(IDLE), claim: str = AT_START) -> None:

@@ -25,7 +25,7 @@ class KeyHandlers(VaultPart):
 
     # Which keys there are
 
-    @handler
+    @handler(core=True)
     def generate(self, user_id: str, profile: str = DEFAULT, lifetime: int | None = None) -> KeyInfo:
         """Make a key pair: `default`, `compat` for GnuPG 2.2, `v6` or `pq`; `lifetime` in seconds, None for ever."""
         return self._keys().generate(user_id, profile, lifetime)
@@ -45,17 +45,17 @@ class KeyHandlers(VaultPart):
         """Return a certificate."""
         return self._keys().export_public(key, armored=armored)
 
-    @handler
+    @handler(core=True)
     def import_public(self, data: bytes) -> tuple[KeyInfo, ...]:
         """Keep others' certificates, and revocations of keys that are here."""
         return self._keys().import_public(data)
 
-    @handler
+    @handler(core=True)
     def set_trust(self, key: str, trusted: bool) -> KeyInfo:  # noqa: FBT001
         """Vouch for whose certificate this is, or no more."""
         return self._keys().set_trust(key, trusted=trusted)
 
-    @handler
+    @handler(core=True)
     def delete_key(self, key: str) -> None:
         """Forget a key and everything about it, its secret half too."""
         self._keys().delete_key(key)
@@ -67,12 +67,12 @@ class KeyHandlers(VaultPart):
         """Return what the passwords of foreign secret keys are to be stretched with; none for unprotected ones."""
         return self._keys().secret_locks(data)
 
-    @handler
+    @handler(core=True)
     def import_secret(self, data: bytes, keys: tuple[bytes, ...]) -> tuple[KeyInfo, ...]:
         """Take secret keys, with a stretched password for each of `secret_locks`."""
         return self._keys().import_secret(data, keys)
 
-    @handler
+    @handler(core=True)
     def export_secret(self, key: str, proof: Proof | None, protection: Protection) -> bytes:
         """Return an own key, armored, under a password; `proof` of the vault's own is None where it has none."""
         keys = self._keys()
@@ -80,7 +80,7 @@ class KeyHandlers(VaultPart):
         self._access.prove(proof)
         return keys.export_secret(key, protection)
 
-    @handler
+    @handler(core=True)
     def set_key_password(self, key: str, proof: Proof | None, protection: Protection | None) -> KeyInfo:
         """Give a key a password of its own beside the vault's, or with None take it away."""
         keys = self._keys()
@@ -93,34 +93,34 @@ class KeyHandlers(VaultPart):
         """Return what a key's own password is to be stretched with; none if it has none."""
         return self._keys().key_locks(key)
 
-    @handler
+    @handler(core=True)
     def unlock_key(self, key: str, keys: tuple[bytes, ...]) -> None:
         """Take a key's own password, stretched for each of `key_locks`, until the vault is locked."""
         self._keys().unlock_key(key, keys)
 
     # Changes
 
-    @handler
+    @handler(core=True)
     def add_user_id(self, key: str, user_id: str) -> KeyInfo:
         """Add a user id to an own key."""
         return self._keys().add_user_id(key, user_id)
 
-    @handler
+    @handler(core=True)
     def revoke_user_id(self, key: str, user_id: str) -> KeyInfo:
         """Revoke a user id of an own key, but the last."""
         return self._keys().revoke_user_id(key, user_id)
 
-    @handler
+    @handler(core=True)
     def set_expiry(self, key: str, expires: int | None) -> KeyInfo:
         """Set when an own key ends, in seconds since 1970, None for never; its subkeys are renewed with it."""
         return self._keys().set_expiry(key, expires)
 
-    @handler
+    @handler(core=True)
     def revoke_key(self, key: str) -> KeyInfo:
         """Revoke an own key, for good."""
         return self._keys().revoke_key(key)
 
-    @handler
+    @handler(core=True)
     def revocation_certificate(self, key: str) -> bytes:
         """Return what revokes an own key once somebody imports it, armored."""
         return self._keys().revocation_certificate(key)

@@ -33,7 +33,7 @@ class SecretHandlers(VaultPart):
 
     # Keeping.
 
-    @handler
+    @handler(core=True)
     def set_secret(self, name: str, value: bytes, options: SecretOptions) -> SecretInfo:
         """Keep an API key; for the core UI alone."""
         return self._secrets().store(name, value, options)
@@ -43,12 +43,12 @@ class SecretHandlers(VaultPart):
         """Return an API key, unless it is use-only."""
         return self._secrets().get(name)
 
-    @handler
+    @handler(core=True)
     def rename_secret(self, old: str, new: str) -> SecretInfo:
         """Give an API key another name; for the core UI alone."""
         return self._secrets().rename(old, new)
 
-    @handler
+    @handler(core=True)
     def delete_secret(self, name: str) -> None:
         """Forget an API key; for the core UI alone."""
         self._secrets().delete(name)
@@ -87,22 +87,22 @@ class SecretHandlers(VaultPart):
         """Return what limits the use of `key:<fingerprint>` or `secret:<name>`."""
         return self._gate().constraints(subject)
 
-    @handler
+    @handler(core=True)
     def constrain(self, subject: str, constraints: Constraints, proof: Proof | None = None) -> None:
         """Limit the use of a key anew, for the core UI alone; to loosen a limit takes a fresh proof of the password."""
         self._gate().constrain(subject, constraints, lambda: self._access.prove(proof))
 
-    @handler
+    @handler(core=True)
     def approvals(self) -> tuple[Approval, ...]:
         """Return the uses of keys that wait to be approved; for the core UI alone."""
         return self._gate().approvals()
 
-    @handler
+    @handler(core=True)
     def approve(self, ticket: bytes) -> None:
         """Let the use that waits under `ticket` happen once, within 120 seconds; for the core UI alone."""
         self._gate().approve(ticket)
 
-    @handler
+    @handler(core=True)
     def refuse(self, ticket: bytes) -> None:
         """Refuse the use that waits under `ticket`, and its like until the vault is locked; for the core UI alone."""
         self._gate().refuse(ticket)

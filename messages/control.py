@@ -12,6 +12,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from trollbridge.messages.codec import Codec
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.posture import Evidence, Posture
 from trollbridge.messages.sandbox import Sandbox
 
@@ -25,13 +26,32 @@ class _Quiet(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class SessionTicket(_Quiet, frozen=True):
-    """The join token of one session; `grants` are the methods that the client may call on the enclave."""
+    """The join token of one session; `grants` say which methods of the server the client may call, and how.
+
+    The client's copy has one plain grant for each method: it does not learn how.
+    """
 
     client: str
     client_role: str
-    enclave: str
+    server: str
+    server_role: str
     token: Token
-    grants: tuple[str, ...]
+    grants: tuple[Grant, ...]
+    service: str = ""
+    """Under which name the handlers of the server are called, if it is a replica of the member of that name."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are granted, each once."""
+        return tuple(dict.fromkeys(each.method for each in self.grants))
+
+
+class Granted(_Quiet, frozen=True):
+    """What one caller may call of the server that is told; `role` is the caller's."""
+
+    client: str
+    role: str
+    grants: tuple[Grant, ...]
 
 
 class MemberRecord(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -56,6 +76,10 @@ class Boot(_Quiet, frozen=True, tag=1):
     """What `~` in a sandbox stands for."""
     learn: str = ""
     """In learn mode, a folder for the files of enclaves that keep secrets; empty: be locked."""
+    memory: int = 0
+    """Bytes of address space that an extension may have; of nobody else it is looked at."""
+    service: str = ""
+    """The member whose replica it is, if it is one of another's."""
 
 
 class Join(_Quiet, frozen=True, tag=2):
@@ -64,8 +88,8 @@ class Join(_Quiet, frozen=True, tag=2):
     epoch: int
     token: Token
     tickets: tuple[SessionTicket, ...]
-    granted: tuple[str, ...] = ()
-    """To an enclave: the methods that anybody is granted, extensions included."""
+    granted: tuple[Granted, ...] = ()
+    """To a server: what anybody is granted of it, extensions included, so that it can refuse what cannot be."""
 
 
 class OpenLink(_Quiet, frozen=True, tag=3):
@@ -79,7 +103,9 @@ class OpenLink(_Quiet, frozen=True, tag=3):
     handlers: tuple[str, ...]
     """Full names of the handlers that it may call."""
     peers: tuple[str, ...]
-    """The enclaves that it may hold sessions with."""
+    """The members that it may hold sessions with."""
+    service: str = ""
+    """As in a ticket: whose replica it is."""
 
 
 class Seal(_Quiet, frozen=True, tag=4):
@@ -122,6 +148,10 @@ class Kept(_Quiet, frozen=True, tag=9):
 
 class Begin(_Quiet, frozen=True, tag=10):
     """To an errand that is locked: do the work. Its end of the stream comes with this, then what its enclave gave."""
+
+
+class WindowClosed(_Quiet, frozen=True, tag=11):
+    """To a UI: it is noted that it loads foreign code; this process gets no token any more."""
 
 
 class ErrandKind(enum.StrEnum):
@@ -195,12 +225,19 @@ class NoticeKind(enum.StrEnum):
     LINK_LOST = "link.lost"
     MEMBER_REMOVED = "member.removed"
     CALL_LATE = "call.late"
+    CALL_REFUSED = "call.refused"
+    """A grant's conditions, its rate or its approval forbid a call; `detail` is the handler and the rule."""
     INCIDENT = "handler.failed"
     SANDBOX_DENIED = "sandbox.denied"
+    GRANT_USED = "grant.used"
+    """In learn mode only: the first call of a handler by a member."""
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
-    """Something for the log. No field holds what a user or a member wrote, but for the path in a `SANDBOX_DENIED`."""
+    """Something for the log. No field holds what a user or a member wrote, but for the path in a `SANDBOX_DENIED`.
+
+    Who sends one may be hostile: see `permits.NOTICES` and `actors/notices.py` for what is believed.
+    """
 
     kind: NoticeKind
     about: str
@@ -223,11 +260,15 @@ class Statement(_Quiet, frozen=True, tag=8):
     evidence: tuple[Evidence, ...]
 
 
+class CloseWindow(_Quiet, frozen=True, tag=9):
+    """From a UI, before it loads foreign code: its ring key is dropped. When the ring falls, its process must end."""
+
+
 MOST_GIVEN: Final = 4
 """Descriptors that an enclave may hand to an errand, beside the end of the stream."""
 
-ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop | Kept | Begin
-FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice | Errand | Statement
+ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop | Kept | Begin | WindowClosed
+FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice | Errand | Statement | CloseWindow
 
 TO_CHILD: Final[Codec[ToChild]] = Codec(ToChild)
 FROM_CHILD: Final[Codec[FromChild]] = Codec(FromChild)

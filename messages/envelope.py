@@ -28,7 +28,11 @@ class Kind(enum.IntEnum):
     CALL = 3
     REPLY = 4
     PART = 5
-    """A piece of the content of the CALL or REPLY with the same UID, which follows."""
+    """A piece of the content of the CALL, REPLY or ITEM with the same UID, which follows."""
+    ITEM = 6
+    """An item of the stream that the CALL with the same UID asked for, or how far it has come."""
+    STEER = 7
+    """From a stream's client: it takes more items, or wants no more."""
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):

@@ -28,6 +28,10 @@ class UsageError(TrollbridgeError):
     """The calling code used Trollbridge wrongly; nothing was sent."""
 
 
+class StreamEnded(TrollbridgeError):
+    """The stream has no more items; what its handler returned is in its result."""
+
+
 # What a peer did wrong. Told to nobody but our own log: the sender gets one opaque refusal.
 
 
@@ -131,7 +135,7 @@ class DeclaredError(CallError):
     """A handler refused the request for a reason that it declares.
 
     Subclass it in an enclave for errors whose text the caller may read; the caller gets a `DeclaredError`
-    with the subclass's name in `name`.
+    with the subclass's name in `name`: it does not load the enclave's code, so it does not have the subclass.
     """
 
     code = ErrorCode.DECLARED
@@ -140,6 +144,10 @@ class DeclaredError(CallError):
         """Take the safe text, and the class name as it came over the wire."""
         super().__init__(text)
         self.name = name or type(self).__name__
+
+    def __repr__(self) -> str:
+        """Show the name that the handler declares, too."""
+        return f"{type(self).__name__}({str(self)!r}, name={self.name!r})"
 
 
 class WrongPassword(DeclaredError):
@@ -290,7 +298,7 @@ class NotAllowed(DeclaredError):
 
 
 class ApprovalNeeded(DeclaredError):
-    """Each use of the key must be approved, and nobody has approved this one yet."""
+    """Each use of the key must be approved, and nobody has approved this one yet; ask again once it is."""
 
     code = ErrorCode.APPROVAL_NEEDED
 

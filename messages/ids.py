@@ -37,8 +37,14 @@ class Role(enum.StrEnum):
     BROKER = "broker"
     ENCLAVE = "enclave"
     EXTENSION = "extension"
+    HOST = "host"
+    """Offers files or programs of the machine to the ring; it never holds the ring key."""
     ERRAND = "errand"
     """A one-shot process of an enclave's, of code that ships; it has no link and is no member."""
+
+
+SERVING: Final = frozenset({Role.ENCLAVE, Role.HOST})
+"""Who exports handlers."""
 
 
 def member_id(text: str) -> MemberId:

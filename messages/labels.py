@@ -12,10 +12,12 @@ CHAIN: Final = b"tb1 chain step"
 SESSION: Final = b"tb1 session"
 RING_FINGERPRINT: Final = b"tb1 ring print"
 RING_REPLY: Final = b"tb1 ring reply"
+RING_ASKED: Final = b"tb1 ring asked"
 ADDRESS: Final = b"tb1 address"
 PROLOGUE: Final = b"tb1 prologue"
 CONTEXT: Final = b"tb1 context"
 CALL: Final = b"tb1 call"
+PAGE: Final = b"tb1 page name"
 
 
 def derive(label: bytes, key: bytes | bytearray | memoryview, *context: bytes) -> bytes:

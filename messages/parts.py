@@ -3,8 +3,8 @@
 May import: our messages. Invariants: a sender has at most `WINDOW` long bodies under way to a peer; a receiver never
 holds more than its limit; a content that was cut counts only whole.
 
-The last piece of a content that was cut, in its CALL or REPLY, starts with a zero byte, the whole's length, and the
-sequence of its first PART, so that no two contents can be spliced:
+The last piece of a content that was cut, in its CALL, REPLY or ITEM, starts with a zero byte, the whole's length, and
+the sequence of its first PART, so that no two contents can be spliced:
 
     0      1              9              17
     | 00   | total, u64   | first, u64   | the rest of the content |
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from trollbridge.messages.ids import HandlerUID, Microseconds
     from trollbridge.messages.session import Session
 
-    Progress = Callable[[int, int], None]
+    Told = Callable[[int, int], None]
 
 WINDOW: Final = 16
 """PARTs and long bodies under way to one peer: 2 MiB."""
 LONG: Final = 16 * 1024
-"""Bytes of a body from which a CALL or REPLY needs credit as a PART does."""
+"""Bytes of a body from which a CALL, REPLY or ITEM needs credit as a PART does."""
+_CUT: Final = (Kind.CALL, Kind.REPLY, Kind.ITEM)
 PART_SIZE: Final = 129_004
 """Bytes of content in each PART but the last; its sealed body stays below 128 KiB."""
 _WHOLE: Final = 17
@@ -42,7 +43,7 @@ _WHOLE: Final = 17
 
 def counts(kind: int, length: int) -> bool:
     """Return whether a body of this kind and length in bytes needs credit."""
-    return kind == Kind.PART or (length > LONG and kind in (Kind.CALL, Kind.REPLY))
+    return kind == Kind.PART or (length > LONG and kind in _CUT)
 
 
 def at_once(length: int) -> bool:
@@ -56,7 +57,7 @@ class _Cutting:
     __slots__ = ("deadline", "first", "kind", "progress", "rest", "total", "uid")
 
     def __init__(
-        self, kind: int, uid: HandlerUID, deadline: Microseconds, content: bytes, progress: Progress | None
+        self, kind: int, uid: HandlerUID, deadline: Microseconds, content: bytes, progress: Told | None
     ) -> None:
         self.kind = kind
         self.uid = uid
@@ -80,15 +81,22 @@ class _Cutting:
 class Outgoing:
     """Long contents on their way to one peer, one after the other."""
 
-    __slots__ = ("_queue", "_session", "_window", "reports")
+    __slots__ = ("_queue", "_session", "_window", "held", "reports")
 
     def __init__(self, session: Session) -> None:
         """Take the session that seals them."""
         self._session = session
         self._window = WINDOW
         self._queue: deque[_Cutting] = deque()
-        self.reports: deque[tuple[Progress, int, int]] = deque()
+        self.held = 0
+        """Bytes of the contents that wait or are under way, each whole until its last piece is sealed."""
+        self.reports: deque[tuple[Told, int, int]] = deque()
         """Progress to tell, once no lock is held: the function, bytes sealed so far, bytes in all."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no content waits or is under way."""
+        return not self._queue
 
     def put(
         self,
@@ -96,14 +104,16 @@ class Outgoing:
         uid: HandlerUID,
         deadline: Microseconds,
         content: bytes,
-        progress: Progress | None = None,
+        progress: Told | None = None,
     ) -> None:
         """Queue a content of any length; progress is reported in bytes as its parts are sealed."""
         self._queue.append(_Cutting(kind, uid, deadline, content, progress))
+        self.held += len(content)
 
     def forget(self, uid: HandlerUID) -> None:
         """Send no more of a content whose call was refused."""
         self._queue = deque(each for each in self._queue if each.uid != uid)
+        self.held = sum(each.total for each in self._queue)
 
     def credit(self, parts: int) -> None:
         """Note that this many long bodies have been passed on."""
@@ -121,6 +131,7 @@ class Outgoing:
             cutting.rest = cutting.rest[len(cutting.rest) - left :]
             if kind != Kind.PART:
                 self._queue.popleft()
+                self.held -= cutting.total
             envelope = self._session.seal(kind, cutting.uid, cutting.deadline, piece)
             if cutting.first is None:
                 cutting.first = envelope.sequence

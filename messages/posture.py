@@ -53,7 +53,7 @@ TESTIFIED: Final = frozenset({Mechanism.VAULT_LAYERS})
 NEEDED: Final = frozenset(Mechanism) - {Mechanism.SEALED_IMPORTS, Mechanism.SECRET_MEMORY} - TESTIFIED
 """What `full` needs. The others are reported: the first is for clear errors, the second depends on limits."""
 WALLS: Final = frozenset({Mechanism.LANDLOCK, Mechanism.SECCOMP})
-KEPT: Final = (Role.ENCLAVE, Role.BROKER, Role.EXTENSION)
+KEPT: Final = (Role.ENCLAVE, Role.HOST, Role.BROKER, Role.EXTENSION)
 """Whom an application asks the kernel to keep. A UI is confined if it declares so; the supervisor starts the others."""
 
 

@@ -56,10 +56,14 @@ class Request(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
-    """The broker's answer: UIDs of 16 bytes each, one after the other; none if there is no grant."""
+    """The broker's answer: UIDs of 16 bytes each, one after the other; none if there is no grant.
+
+    `member`: which replica they are good for; empty: the member that the handler's full name names.
+    """
 
     handler: str
     uids: bytes
+    member: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
@@ -92,7 +96,13 @@ class Credit(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     parts: Unsigned
 
 
-Item: TypeAlias = Routed | Request | Lease | Refusal | Publish | Credit
+class Left(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7):
+    """The broker tells whoever serves a member that it has left: nothing more comes from it, and nobody waits."""
+
+    member: str
+
+
+Item: TypeAlias = Routed | Request | Lease | Refusal | Publish | Credit | Left
 
 _ITEMS: Final[Codec[tuple[Item, ...]]] = Codec(tuple[Item, ...])
 

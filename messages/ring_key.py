@@ -1,14 +1,16 @@
 """The ring key: the core UI and the enclaves hold it for one epoch; `sensitive` results are sealed under it.
 
-May import: `msgspec`, our messages. Invariants: each result has its own key, derived from 32 fresh random bytes; a
-dropped ring key seals and opens nothing, whoever kept a reference to it.
+May import: `msgspec`, our messages. Invariants: each result has its own key, derived from 32 fresh random bytes; it
+says which handler gave it and, to whoever opens it only, for which arguments; a dropped ring key seals and opens
+nothing, whoever kept a reference to it.
 
     sealed    := MessagePack [epoch, handler name, salt (32 B), ciphertext and tag]
-    plaintext := length of the result (u32) | result | zeros, padded like a body
+    plaintext := digest of the arguments (32 B) | length of the result (u32) | result | zeros, padded like a body
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from trollbridge.messages.ids import Epoch
 
 FINGERPRINT_SIZE: Final = 8
+ASKED_SIZE: Final = 32
+"""Bytes of the digest of a call's arguments."""
+HEAD_SIZE: Final = ASKED_SIZE + 4
+"""Bytes of a plaintext in front of the result."""
 
 
 class Sealed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -40,6 +46,14 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 SEALED: Final[Codec[Sealed]] = Codec(Sealed)
+
+
+def asked(arguments: bytes) -> bytes:
+    """Return the digest by which a sealed result tells what was asked for, from a call's encoded arguments.
+
+    It is the same for the same arguments, so it stands in the ciphertext: who carries a `Sealed` cannot guess them.
+    """
+    return labels.digest(labels.RING_ASKED, arguments)
 
 
 class RingKey:
@@ -65,24 +79,30 @@ class RingKey:
         associated = epoch.to_bytes(8, "big") + handler.encode()
         return labels.derive(labels.RING_REPLY, key.view, salt, associated), associated
 
-    def seal(self, handler: str, value: bytes) -> Sealed:
-        """Seal an encoded result; the padded length is that of a body."""
+    def seal(self, handler: str, value: bytes, what: bytes) -> Sealed:
+        """Seal an encoded result of a call that `asked` for `what`; the padded length is that of a body."""
         salt = os.urandom(32)
         key, associated = self._one_time(salt, handler, self.epoch)
-        size = 4 + len(value)
-        plaintext = len(value).to_bytes(4, "big") + value + bytes(padded(size) - size)
+        size = HEAD_SIZE + len(value)
+        plaintext = b"".join((what, len(value).to_bytes(4, "big"), value, bytes(padded(size) - size)))
         return Sealed(self.epoch, handler, salt, aead.seal_once(key, associated, plaintext))
 
-    def open(self, sealed: Sealed) -> bytes:
-        """Return the encoded result; raises `AuthenticationFailed` for another epoch's, an altered or a foreign one."""
+    def open(self, sealed: Sealed, what: bytes | None = None) -> bytes:
+        """Return the encoded result; None as `what` leaves open what was asked for.
+
+        Raises `AuthenticationFailed` for one of another epoch, for an altered or foreign one, and for the result of a
+        call that `asked` for something else.
+        """
         if sealed.epoch != self.epoch:
             raise AuthenticationFailed
         key, associated = self._one_time(sealed.salt, sealed.handler, sealed.epoch)
         plaintext = aead.open_once(key, associated, sealed.ciphertext)
-        size = 4 + int.from_bytes(plaintext[:4], "big")
+        size = HEAD_SIZE + int.from_bytes(plaintext[ASKED_SIZE:HEAD_SIZE], "big")
         if len(plaintext) != padded(size) or any(plaintext[size:]):
             raise Malformed
-        return plaintext[4:size]
+        if what is not None and not hmac.compare_digest(plaintext[:ASKED_SIZE], what):
+            raise AuthenticationFailed
+        return plaintext[HEAD_SIZE:size]
 
     def reveal(self) -> bytes:
         """Return the key, for the one message to an enclave that it travels in, sealed by that session."""

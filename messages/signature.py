@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union, get_args, get_origin
 
 import msgspec
@@ -80,6 +81,10 @@ def _struct(kind: type[msgspec.Struct], depth: int) -> StructOf:
             f"{kind.__name__} must be frozen=True, array_like=True, forbid_unknown_fields=True and untagged to be sent"
         )
         raise DeclarationError(msg)
+    wrong = [each for each in (kind.__name__, *kind.__struct_fields__) if not is_name(each)]
+    if wrong:
+        msg = f"{kind.__name__}: no record and no field that is to be sent can be named {', '.join(wrong)}"
+        raise DeclarationError(msg)
     hints = typing.get_type_hints(kind)
     return StructOf(kind.__name__, tuple(Field(name, describe(hints[name], depth)) for name in kind.__struct_fields__))
 
@@ -145,12 +150,22 @@ def realise(spec: TypeSpec, vocabulary: Mapping[str, type[msgspec.Struct]], dept
             typing.assert_never(spec)
 
 
+def is_name(text: str) -> bool:
+    """Return whether a peer may call a parameter, a field or a record so: an identifier, as Python's parser leaves it.
+
+    The parser normalises (NFKC), so of two spellings of one name only that one is a name. Names with two underscores at
+    both ends are Python's own: as a field, `__slots__` and others keep a class from being made.
+    """
+    reserved = text.startswith("__") and text.endswith("__")
+    return text.isidentifier() and not reserved and unicodedata.normalize("NFKC", text) == text
+
+
 def _realise_struct(spec: StructOf, vocabulary: Mapping[str, type[msgspec.Struct]], depth: int) -> object:
     known = vocabulary.get(spec.name)
     if known is not None and describe(known) == spec:
         return known
     names = [spec.name, *(field.name for field in spec.fields)]
-    if not all(name.isidentifier() for name in names) or len(set(names[1:])) != len(spec.fields):
+    if not all(map(is_name, names)) or len(set(names[1:])) != len(spec.fields):
         raise Malformed
     fields = [(field.name, realise(field.kind, vocabulary, depth + 1)) for field in spec.fields]
     return msgspec.defstruct(spec.name, fields, frozen=True, array_like=True, forbid_unknown_fields=True)

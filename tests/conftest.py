@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -40,6 +41,20 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # what xdist has carries no types
+    """A file of tests stays with one worker. So do those that make attacks: each looks at what others leave behind."""
+
+    _TOGETHER: Final = "tests/attack/"
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._TOGETHER if nodeid.startswith(self._TOGETHER) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config) -> _Scheduling:
+    """Give the tests out as above."""
+    return _Scheduling(config)
+
+
 class Process(NamedTuple):
     """One incarnation of a pid: the start time (clock ticks since boot) tells it from the next one of that number."""
 
@@ -56,9 +71,10 @@ class _Entry(NamedTuple):
 
 def _entries() -> Iterator[_Entry]:
     """Read every /proc/PID/stat: `pid (name) state parent …`, where the name may hold any character (proc(5))."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for number in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208  # names only; a glob looks into each
         with suppress(OSError):  # it ended meanwhile
-            head, _, tail = path.read_text(encoding="utf-8", errors="replace").rpartition(")")
+            text = Path("/proc", number, "stat").read_text(encoding="utf-8", errors="replace")
+            head, _, tail = text.rpartition(")")
             pid, _, name = head.partition(" (")
             fields = tail.split()
             yield _Entry(Process(int(pid), int(fields[19]), name), int(fields[1]), fields[0] in "ZX")

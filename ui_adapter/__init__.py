@@ -29,3 +29,8 @@ def __getattr__(name: str) -> object:
     from importlib import import_module  # noqa: PLC0415  # only where a name is asked for
 
     return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    """List them."""
+    return sorted(__all__)

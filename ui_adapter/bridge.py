@@ -7,101 +7,31 @@ there; a proxy holds names only and stays good across epochs.
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from trollbridge.actors.caller import CallerActor
-from trollbridge.messages.errors import DeclarationError, NoSuchHandler, UsageError
-from trollbridge.messages.ids import HandlerName
+from trollbridge.actors.proxies import HandlerProxy as HandlerProxy  # noqa: PLC0414  # re-exported
+from trollbridge.actors.proxies import MemberProxy as MemberProxy  # noqa: PLC0414  # re-exported
+from trollbridge.messages.errors import DeclarationError
+from trollbridge.ui_adapter.deciding import PATIENCE, decide, waiting
+from trollbridge.ui_adapter.plugins import load_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from os import PathLike
+    from types import ModuleType
 
     import msgspec
 
     from trollbridge.actors.client import Client
     from trollbridge.actors.promise import Promise
     from trollbridge.messages.control import MemberRecord
+    from trollbridge.messages.grants import CallApproval
     from trollbridge.messages.posture import Posture
     from trollbridge.messages.ring_key import Sealed
+    from trollbridge.ui_adapter.stubs import Stubs
 
 _COROUTINE: Final = 0x80
 """`inspect.CO_COROUTINE`, without the 6 ms that importing inspect takes."""
-LONGEST: Final = 1e8
-"""Seconds: three years, the farthest deadline."""
-
-
-class HandlerProxy:
-    """One handler, ready to call."""
-
-    __slots__ = ("_client", "_name", "_progress", "_within")
-
-    def __init__(
-        self,
-        client: Client,
-        name: HandlerName,
-        within: float | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """Take which handler, and how it is to be called."""
-        self._client = client
-        self._name = name
-        self._within = within
-        self._progress = progress
-
-    def __call__(self, *positional: object, **named: object) -> Promise[Any]:
-        """Send the call and return the promise of its result.
-
-        Raises `InvalidArguments`, `TooLarge`, `NoSuchHandler`, `NotGranted`, `Quarantined` or `RingDismantled` before
-        anything is sent.
-        """
-        return self._client.call(self._name, positional, named, within=self._within, progress=self._progress)
-
-    def within(self, seconds: float) -> HandlerProxy:
-        """Return the handler with a deadline, after which it is not started and its promise is `DeadlineExceeded`."""
-        if not 0 <= seconds <= LONGEST:
-            msg = f"a deadline lies between 0 and {LONGEST:.0f} seconds ahead"
-            raise UsageError(msg)
-        return HandlerProxy(self._client, self._name, seconds, self._progress)
-
-    def progress(self, report: Callable[[int, int], None]) -> HandlerProxy:
-        """Return the handler with `report(sent, total)` called in bytes as long arguments leave."""
-        return HandlerProxy(self._client, self._name, self._within, report)
-
-    @property
-    def signature(self) -> str:
-        """Its parameters and result as Python writes them; raises `NoSuchHandler`."""
-        route = self._client.routes().get(self._name)
-        if route is None:
-            raise NoSuchHandler
-        return route.signature()
-
-    def __repr__(self) -> str:
-        """Show the name."""
-        return f"<handler {self._name}>"
-
-
-class MemberProxy:
-    """One enclave: its handlers are its attributes."""
-
-    def __init__(self, client: Client, member: str) -> None:
-        """Take which."""
-        self._client = client
-        self._member = member
-
-    def __getattr__(self, name: str) -> HandlerProxy:
-        """Return the handler of that name; whether it is there shows when it is called."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return HandlerProxy(self._client, HandlerName(f"{self._member}.{name}"))
-
-    def __dir__(self) -> list[str]:
-        """List the handlers that may be called."""
-        prefix = f"{self._member}."
-        return [name.removeprefix(prefix) for name in self._client.routes() if name.startswith(prefix)]
-
-    def __repr__(self) -> str:
-        """Show the name and what may be called."""
-        return f"<member {self._member}: {', '.join(dir(self))}>"
 
 
 class Bridge:
@@ -110,6 +40,7 @@ class Bridge:
     def __init__(self, client: Client) -> None:
         """Take the client that carries the calls."""
         self._client: Final = client
+        self._stubs: Stubs | None = None
 
     def __getattr__(self, name: str) -> MemberProxy:
         """Return the enclave of that name."""
@@ -139,9 +70,45 @@ class Bridge:
     def open(self, sealed: Sealed) -> object:
         """Return the result that a `Sealed` value holds; only the core UI can, in the epoch that it was sealed in.
 
+        It does not tell what was asked for: `sealed.handler` says which handler gave it, and nothing for which
+        arguments. From whom that matters, open with the handler: `bridge.vault.get_secret.open(sealed, "mail")`.
         Raises `AuthenticationFailed` for one that is of another epoch, altered or foreign.
         """
         return self._client.open(sealed)
+
+    def approvals(self, timeout: float = PATIENCE) -> tuple[CallApproval, ...]:
+        """Return the calls of others that wait to be approved, as grants with `approved()` want it; the oldest first.
+
+        Only the core UI sees any. A server that fails, or does not answer within `timeout` seconds, is left out; raises
+        its error, or `pykka.Timeout`, if there is no other. What a server tells is its word: see `CallApproval`.
+        """
+        return waiting(self._client, timeout)
+
+    def approve(self, approval: CallApproval) -> Promise[None]:
+        """Let a call that waits be made once, within 120 seconds, by its caller and with the very same arguments."""
+        return decide(self._client, approval, approve=True)
+
+    def refuse(self, approval: CallApproval) -> Promise[None]:
+        """Refuse a call that waits, and its like for as long as the ring stands."""
+        return decide(self._client, approval, approve=False)
+
+    def load_plugin(self, reference: str | PathLike[str]) -> ModuleType:
+        """Import foreign code, a module or `./file.py`, into this process, which first gives its ring key up for good.
+
+        From then on `sensitive` results stay `Sealed`, `open` raises `UsageError`, and when the ring falls this process
+        ends, and the UI is started anew. Promises and calls go on. Only the boundary of a process protects: a plugin
+        can do whatever this UI may; code that is not to is an extension. Raises `UsageError`, `RingDismantled` or
+        `DeclarationError` before anything is loaded, later whatever the import raises.
+        """
+        return load_plugin(self._client, reference)
+
+    @property
+    def stubs(self) -> Stubs:
+        """The client code of this session, made for whoever may not have the bridge itself, such as a page."""
+        from trollbridge.ui_adapter.stubs import stubs_of  # noqa: PLC0415  # whoever has no page does without
+
+        self._stubs = stubs_of(self._client, self._stubs)
+        return self._stubs
 
     def wait_sealed(self, timeout: float | None = None) -> bool:
         """Wait for a sealed ring, at most `timeout` seconds; return whether there is one."""
@@ -170,7 +137,10 @@ class UiActor(CallerActor):
 
     @abc.abstractmethod
     def main(self, bridge: Bridge) -> int | None:
-        """Do the UI's work; when it returns, the application stops with that exit code, 0 for None."""
+        """Do the UI's work; when it returns, the application stops with that exit code, 0 for None.
+
+        It is a number from 0 to 255; for anything else the application says so, and stops with 70.
+        """
 
     def run(self, client: Client) -> int | None:
         """Run `main` over a bridge."""

@@ -14,9 +14,12 @@ import click
 from trollbridge.actors import exits
 from trollbridge.ui_adapter.attack.command import attack
 from trollbridge.ui_adapter.booting import booting
+from trollbridge.ui_adapter.explain_command import explain
 from trollbridge.ui_adapter.finishing import finish
+from trollbridge.ui_adapter.lint_command import lint
 from trollbridge.ui_adapter.loading import demand_linux, import_from_here, load
 from trollbridge.ui_adapter.log_places import log_to
+from trollbridge.ui_adapter.stubs_command import stubs
 from trollbridge.ui_adapter.vault.completion import completion
 from trollbridge.ui_adapter.vault.document_commands import COMMANDS
 from trollbridge.ui_adapter.vault.key_commands import key
@@ -58,7 +61,7 @@ def cli() -> None:
 @click.argument("reference", metavar="MODULE:APP")
 @click.option("--log", metavar="FILE", help="Append the log to FILE instead of standard error.")
 @click.option("--quiet", "-q", is_flag=True, help="Write no log to standard error; what fails is still told.")
-@click.option("--learn", is_flag=True, help="Development only: confine nothing, and propose each actor's Sandbox.")
+@click.option("--learn", is_flag=True, help="Development only: confine nothing; propose Sandboxes and grants.")
 def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # noqa: FBT001  # click's way
     """Run the application APP of MODULE until its user interface ends.
 
@@ -71,9 +74,10 @@ def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # n
 
     The log has one JSON line for each transition: who, what, why, what next.
 
-    With --learn the kernel stops no process; what each one reaches is recorded, and at the end the Sandbox is printed
-    that would have let it. Use it with data that nobody would miss. The vault stays locked, and gets an empty file in a
-    temporary folder instead of its own.
+    With --learn the kernel stops no process, and the UI and extensions may call what they have no grant for; what each
+    one reaches and calls is recorded, and at the end the Sandbox and the grants are printed that would have let it. Use
+    it with data that nobody would miss. The vault stays locked, and gets an empty file in a temporary folder instead of
+    its own.
 
     \b
     Signals:
@@ -128,7 +132,7 @@ def doctor(reference: str | None, as_json: bool) -> None:  # noqa: FBT001  # cli
     sys.exit(doctor_command.application(load(reference), as_json=as_json))
 
 
-for _command in (attack, vault, key, *COMMANDS, secret, completion):
+for _command in (attack, stubs, lint, explain, vault, key, *COMMANDS, secret, completion):
     cli.add_command(_command)
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from trollbridge.actors.reference import is_file
 from trollbridge.messages.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -98,6 +99,9 @@ def code_of(app: App, path: Sequence[str]) -> dict[str, str]:
 
 def _files_of(module: str, path: Sequence[str]) -> Iterator[str]:
     """Yield the file or the folder of a module in the first folder that has it."""
+    if is_file(module):
+        yield module
+        return
     for folder in path:
         base = os.path.join(folder, *module.split("."))  # noqa: PTH118
         there = [each for each in (f"{base}.py", f"{base}/__init__.py") if os.path.exists(each)]  # noqa: PTH110

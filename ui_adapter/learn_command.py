@@ -1,8 +1,9 @@
-"""`trollbridge run --learn`: runs an application with a recorder in the place of the lock, and proposes sandboxes.
+"""`trollbridge run --learn`: runs an application with a recorder in the place of the lock; proposes what to declare.
 
-May import: our actors and messages, `learn_proposal`, `learn_report`. Invariants: this is the only place that makes a
-`Recorder`, and the command line is the only way here; it is said loudly before the first process starts; code of the
-application is imported here only once all of it has run, and an extension's never.
+May import: our actors and messages, the other parts of learn mode. Invariants: this is the only place that makes a
+`Recorder` or runs a declaration with widened grants, and the command line is the only way here; it is said loudly
+before the first process starts; code of the application is imported here only once all of it has run, and an
+extension's never.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from trollbridge.actors.supervisor import Supervisor
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError
 from trollbridge.messages.ids import Role
 from trollbridge.messages.sandbox import NOTHING, checked
+from trollbridge.ui_adapter import learn_grants
 from trollbridge.ui_adapter.learn_proposal import Member, Proposal, propose
 from trollbridge.ui_adapter.learn_report import BANNER, HEAD, OVER, lines
 
@@ -32,15 +34,18 @@ if TYPE_CHECKING:
 def run(app: App, log: Log) -> int:
     """Run the application to its end, print what was learnt to standard output, and return the exit code."""
     to_stderr(BANNER)
+    wide = learn_grants.widened(app, learn_grants.manifests(app))
+    heard = learn_grants.Heard(log, wide)
     with tempfile.TemporaryDirectory(prefix="trollbridge-learn-") as scratch:
-        recorder = Recorder(app, scratch)
-        code = Supervisor(app, log, recorder).run()
+        recorder = Recorder(wide, scratch)
+        code = Supervisor(wide, heard, recorder).run()
         recorder.close()
     if recorder.told:
         sys.stdout.write(f"\n{HEAD}\n")
         for child, role in app.children:
             proposal = _proposal(recorder, child, role)
             sys.stdout.write("\n".join(["", *filter(None, lines(child, role, proposal)), ""]))
+        sys.stdout.write("\n".join(["", learn_grants.HEAD, "", *learn_grants.lines(app, heard), ""]))
         sys.stdout.flush()
     to_stderr(OVER)
     return code

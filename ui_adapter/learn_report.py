@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 BANNER: Final = (
     "trollbridge: LEARN MODE, for development only: the kernel confines no process of this application but the broker, "
-    "and other processes of yours can look into them. Use data that nobody would miss, and type no real password: a "
+    "other processes of yours can look into them, and its UI and extensions may call every handler but the core UI's "
+    "own. Use data that nobody would miss, and type no real password: a "
     "vault is locked as ever, but is a new and empty one, in a temporary folder.\n"
 )
 OVER: Final = "trollbridge: learn mode is over; nothing of this run was confined. Run it again without --learn.\n"
 HEAD: Final = "# Proposed for each member. It covers only what this run exercised; what is declared already stays."
 LOCKED: Final = "it was locked as ever, on empty files in a temporary folder; its Sandbox comes with it"
+NOT_STARTED: Final = "it had not started when the run ended"
+SHIPPED: Final = "its Sandbox comes with what declares it"
+_HOSTS: Final = "trollbridge.actors.hosts."
 
 
 def declaration(sandbox: Sandbox) -> list[str]:
@@ -51,10 +55,13 @@ def _of_child(child: Child, sandbox: Sandbox) -> list[str]:
 
 
 def lines(child: Child, role: Role, proposal: Proposal | None) -> Iterator[str]:
-    """Yield what is said of one member; without a proposal, that it was locked."""
+    """Yield what is said of one member; without a proposal, that it was locked, or was not there."""
     yield f"{child.member} ({role.value}, {child.actor})"
     if proposal is None:
-        yield f"  {LOCKED}"
+        yield f"  {LOCKED if role is Role.ENCLAVE else NOT_STARTED}"
+        return
+    if child.actor.module.startswith(_HOSTS):
+        yield f"  {SHIPPED}"
         return
     if role is Role.EXTENSION or child.sandbox is not None:
         found = _of_child(child, proposal.sandbox)

@@ -22,6 +22,11 @@ class NotRunnable(DeclarationError):
 def load(reference: str) -> App:
     """Import `module:name` and return the `App` that it is; raises `NotRunnable` with the cause in one line."""
     module, colon, name = reference.partition(":")
+    if module.endswith(".py") or "/" in module:
+        folder, _, file = module.removesuffix(".py").rpartition("/")
+        where = f", in the folder {folder or '/'}" if folder not in {"", "."} or module.startswith("/") else ""
+        msg = f"{reference!r} names a file; an application is named by its module: run {file}:{name or 'app'}{where}"
+        raise NotRunnable(msg)
     if not colon or not module or not name:
         msg = f"{reference!r} does not name an application; write module:app"
         raise NotRunnable(msg)

@@ -1,7 +1,7 @@
 """Where the log of an application that a command runs goes.
 
 May import: `click`, our actors' log, `messages`. Invariant: a log file is readable by its owner only, and what a
-sandbox has refused is told to the person whatever becomes of the log.
+sandbox has refused, and that a handler failed, is told to the person whatever becomes of the log.
 """
 
 from __future__ import annotations
@@ -28,11 +28,16 @@ def _append_to(path: str) -> Callable[[str], object]:
     return lambda line: os.write(descriptor, line.encode())
 
 
-def _only_denials(line: str) -> None:
-    """Write no log, but tell what a sandbox has refused: whoever is to declare it must learn of it."""
+def _only_failures(line: str) -> None:
+    """Write no log, but tell what a sandbox has refused and which handler failed: somebody must learn of it."""
     if '"event":"sandbox.denied"' in line:
         told = msgspec.json.decode(line, type=Line)
         click.echo(f"trollbridge: {told.member}.{told.why}: {told.detail}", err=True)
+    elif '"event":"handler.failed"' in line:
+        told = msgspec.json.decode(line, type=Line)
+        name, _, incident = told.detail.partition(" ")
+        at = incident.replace(" ", " at ", 1)
+        click.echo(f"trollbridge: {told.told_by}.{name} failed: {told.why} (incident {at})", err=True)
 
 
 def _to_stderr(line: str) -> object:
@@ -41,4 +46,4 @@ def _to_stderr(line: str) -> object:
 
 def log_to(path: str | None, *, quiet: bool) -> Log:
     """Return the log: in the file, else on standard error unless `quiet`; raises `click.BadParameter`."""
-    return Log(_append_to(path) if path is not None else _only_denials if quiet else _to_stderr)
+    return Log(_append_to(path) if path is not None else _only_failures if quiet else _to_stderr)

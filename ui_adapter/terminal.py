@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pykka
 
-from trollbridge.messages.errors import RingDismantled, TrollbridgeError
+from trollbridge.actors.stream import Stream
+from trollbridge.messages.errors import RingDismantled, StreamEnded, TrollbridgeError
 from trollbridge.messages.vault import KEYCHAIN_ONLY, MODES, VOCABULARY
 from trollbridge.ui_adapter import unlocking, words
 from trollbridge.ui_adapter.bridge import Bridge, HandlerProxy, MemberProxy, UiActor
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from trollbridge.actors.promise import Promise
+    from trollbridge.messages.payloads import Progress
 
 PROMPT: Final = "> "
 GLANCE: Final = 0.1
@@ -43,7 +45,7 @@ create ENCLAVE MODE  make a vault: keychain-and-password, password-only or keych
 unlock ENCLAVE MODE  the same, to open it
 help                 this list
 quit                 end, as the end of input does
-Ctrl-C               gives up the call that is awaited, or the line"""
+Ctrl-C               gives up the call or the stream that is awaited, or the line"""
 
 
 class Terminal(UiActor):
@@ -75,6 +77,13 @@ def dir_of(bridge: Bridge) -> list[tuple[str, HandlerProxy]]:
         for each in dir(getattr(bridge, name))
     ]
     return sorted(found, key=lambda each: each[0])
+
+
+def _progress(told: Progress | None) -> str:
+    if told is None:
+        return ""
+    done = f"{told.done} of {told.total}" if told.total else str(told.done)
+    return words.plain(f"… {done} {told.note}".rstrip())
 
 
 class _Conversation:
@@ -142,7 +151,8 @@ class _Conversation:
         proxy = self._member(enclave)
         if not self._bridge.wait_sealed(RING):
             raise RingDismantled
-        return self._await(getattr(proxy, handler)(*positional, **named))
+        called: Promise[Any] | Stream[Any] = getattr(proxy, handler)(*positional, **named)
+        return self._follow(called) if isinstance(called, Stream) else self._await(called)
 
     def _member(self, name: str) -> MemberProxy:
         proxy = getattr(self._bridge, name) if _NAME.fullmatch(name) else None
@@ -150,6 +160,24 @@ class _Conversation:
             msg = f"{name or 'nothing'} is not the name of an enclave; handlers lists what may be called"
             raise words.NotUnderstood(msg)
         return proxy
+
+    def _follow(self, stream: Stream[Any]) -> object:
+        """Show the items of a stream, and how far it has come, as they arrive; return its result."""
+        told: Progress | None = None
+        going = True
+        while going:
+            if self._foreground.interrupted:
+                stream.cancel()
+            try:
+                self._screen.line(words.shown(stream.get(timeout=GLANCE)))
+            except pykka.Timeout:
+                pass
+            except StreamEnded:
+                going = False
+            if stream.progress is not told:
+                told = stream.progress
+                self._screen.line(_progress(told))
+        return self._await(stream.result)
 
     def _await(self, promise: Promise[Any]) -> object:
         while True:

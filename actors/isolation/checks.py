@@ -204,14 +204,24 @@ may outlive the application."""
 _CLONE_PARENT: Final = 0x8000
 """A child of one's parent, which is the supervisor."""
 CLONE_PROGRAM: Final = allowed((without(0, _NAMESPACES | _CLONE_PARENT),))
+_CLONE_THREAD: Final = 0x1_0000
+CLONE_THREAD_PROGRAM: Final = allowed(
+    (without(0, _NAMESPACES | _CLONE_PARENT), Low(0, (_CLONE_THREAD,), _CLONE_THREAD))
+)
+"""A thread, with whatever else a C library asks for; no process."""
 MEMFD_PROGRAM: Final = allowed((Low(1, (_MFD_NOEXEC_SEAL,), _MFD_NOEXEC_SEAL),))
 FCNTL_PROGRAM: Final = Checked((Case(one_of(1, *_SET_OWNER), EPERM),), Allow())
 IOCTL_PROGRAM: Final = Checked((Case(one_of(1, *_IOCTL_REFUSED), EPERM),), Allow())
 PRCTL_PROGRAM: Final = Checked(
     (Case((Low(0, (_PR_SET_DUMPABLE,)), without(1, _ALL)), Allow()), Case(one_of(0, *_PRCTL_REFUSED), EPERM)), Allow()
 )
+PRCTL_HOST: Final = Checked((Case(one_of(0, 1), Allow()), *PRCTL_PROGRAM.cases), PRCTL_PROGRAM.otherwise)
+"""SET_PDEATHSIG too: a host's programs end with it."""
 PERSONALITY_PROGRAM: Final = allowed(one_of(0, _ALL))  # asks, and changes nothing
 KILL_PROGRAM: Final = Checked((Case(one_of(0, 0), EPERM), Case((without(0, 1 << 31),), Allow())), EPERM)
 """One process at a time, never a group; whose processes it may be is for Landlock's scope to say."""
+KILL_GROUP: Final = Checked((Case(one_of(0, 0, _ALL), EPERM),), Allow())
+"""A host: one process, or one group; neither its own group nor everybody. Whose it may be is for Landlock's scope."""
+SETPGID_SELF: Final = allowed((Low(0, (0,)), Low(1, (0,))))
 PRIORITY_PROGRAM: Final = allowed((Low(0, (0,)), Low(1, (0,))))
 IOPRIO_PROGRAM: Final = allowed((Low(0, (1,)), Low(1, (0,))))

@@ -5,6 +5,9 @@ that merely reads, writes, computes and starts others runs into it.
 
 What it does not do, and the strict list does: it leaves the kernel's rarer calls open, and cannot tell whom a signal is
 for. Landlock's scope (ABI 6) keeps signals inside.
+
+A host that runs programs may besides put them into groups of their own, and end these whole; each program gets the list
+as everybody has it on top (`programs`), and may not; nor may it have memory that its limit does not count.
 """
 
 from __future__ import annotations
@@ -51,6 +54,36 @@ _REFUSED: Final[tuple[tuple[Decision, str], ...]] = (
     (EPERM, "bind listen accept accept4 recvmmsg execveat"),
     (Errno(errno.EOPNOTSUPP), "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat"),
 )
+
+
+_HOST: Final = (
+    # A group for each program, set in between fork and exec, and a signal to the whole of it.
+    Rule("setpgid", checks.SETPGID_SELF),
+    Rule("kill", checks.KILL_GROUP),
+    # Waiting for the end of one's own child.
+    Rule("pidfd_open", Allow()),
+    # A program ends with its host.
+    Rule("prctl", checks.PRCTL_HOST),
+)
+
+
+def host(kinds: frozenset[str], pid: int) -> Policy:
+    """Return the policy for the process `pid` of a host that runs programs."""
+    granted = {rule.name for rule in _HOST}
+    return Policy((*_HOST, *(rule for rule in policy(kinds, pid).rules if rule.name not in granted)), Allow())
+
+
+def programs(*, alone: bool) -> Policy:
+    """Return the policy that a host's program gets on top of its host's: the list, for whatever process it is.
+
+    `alone`: it starts no process, though it may have threads. Files in memory are refused: what is written to
+    one and not mapped is not in the address space, which is what is limited.
+    """
+    own = [Rule("memfd_create", EPERM), Rule("memfd_secret", ENOSYS)]
+    if alone:
+        own += [Rule("clone", checks.CLONE_THREAD_PROGRAM), Rule("fork", EPERM), Rule("vfork", EPERM)]
+    names = {rule.name for rule in own}
+    return Policy((*own, *(rule for rule in policy(frozenset(), 0).rules if rule.name not in names)), Allow())
 
 
 def policy(kinds: frozenset[str], pid: int) -> Policy:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from trollbridge.actors.isolation import checks, deny_list
 from trollbridge.actors.isolation.bpf import Allow, Checked, Errno, Kill, Policy, Rule
 from trollbridge.actors.isolation.checks import EACCES, ENOSYS, EPERM
-from trollbridge.messages.ids import Role
+from trollbridge.messages.ids import SERVING, Role
 from trollbridge.messages.sandbox import NOTHING
 
 if TYPE_CHECKING:
@@ -173,6 +173,16 @@ def _files(role: Role, *, read: bool, write: bool) -> Iterator[Group]:
         )
 
 
+_HOST_FILES: Final = Group(
+    "A host's way to files: openat2, which resolves a path beneath an open folder and nowhere else. Its flags lie in "
+    "memory, where no filter sees them; whatever they ask for, Landlock refuses what is not declared. And watching a "
+    "folder: Landlock does not govern inotify, so a host that was taken over could learn the names of files elsewhere "
+    "as they change, though not what is in them. And asking whether the name by which a file was opened is still "
+    "there, of which the same holds: it could learn where symbolic links lead.",
+    _grant("openat2 readlink readlinkat inotify_init1 inotify_add_watch inotify_rm_watch"),
+)
+
+
 def _network(kinds: frozenset[str]) -> Iterator[Group]:
     if not kinds:
         return
@@ -201,7 +211,7 @@ def _link(role: Role) -> Group:
     rules = [Rule("sendto", checks.SENDTO), Rule("recvfrom", checks.RECVFROM)]
     if role in (Role.BROKER, Role.UI, Role.ERRAND):
         rules.append(Rule("recvmsg", checks.RECVMSG))
-    if role is not Role.ENCLAVE:
+    if role not in SERVING:
         rules += [Rule("getsockopt", checks.SOCKET_FACTS), *_grant("getsockname")]
     if role in (Role.UI, Role.EXTENSION):
         rules.append(Rule("setsockopt", checks.RECEIVE_TIMEOUT))
@@ -265,6 +275,7 @@ def groups(role: Role, sandbox: Sandbox, pid: int, *, errands: bool = False) -> 
         _process(role, sandbox, pid),
         *_COMMON,
         *(() if role is Role.BROKER else (_OWN_SOCKETS,)),
+        *((_HOST_FILES,) if role is Role.HOST and (read or write) else ()),
         *_files(role, read=read, write=write),
         *_caller(role, pid),
         *_REFUSED,
@@ -293,7 +304,7 @@ def policy(role: Role, sandbox: Sandbox, pid: int, *, errands: bool = False) -> 
     if role is Role.BROKER:
         sandbox = NOTHING
     if sandbox.exec:
-        return deny_list.policy(kinds(sandbox), pid)
+        return (deny_list.host if role is Role.HOST else deny_list.policy)(kinds(sandbox), pid)
     rules: dict[str, Rule] = {}
     for rule in chain.from_iterable(group.rules for group in groups(role, sandbox, pid, errands=errands)):
         rules.setdefault(rule.name, rule)

@@ -259,6 +259,32 @@ def restrict(sandbox: Sandbox, readable: Sequence[str] = (), *, executable: Sequ
     return _evidence(sandbox, version, opened)
 
 
+def nested(sandbox: Sandbox) -> int:
+    """Return the descriptor of a ruleset for a program of this process's, to reach no more than `sandbox` says.
+
+    It is laid on by `enter`, in between fork and exec, on top of this process's own. -1 if there is no Landlock. Raises
+    `DeclarationError` if a path has vanished, `OSError` if the kernel refuses.
+    """
+    version = abi()
+    if not version:
+        return -1
+    wanted = ruleset(sandbox, version)
+    rules = kernel.syscall("landlock_create_ruleset", wanted.pack(), len(wanted.pack()), 0)
+    try:
+        for path, access in _grants(sandbox, (), ()):
+            _allow(rules, path, access, wanted.files)
+    except BaseException:
+        os.close(rules)
+        raise
+    return rules
+
+
+def enter(rules: int) -> None:
+    """Restrict this process by a ruleset of `nested`; raises `OSError`. It has no_new_privs already."""
+    if rules >= 0:
+        kernel.syscall("landlock_restrict_self", rules, 0)
+
+
 def _refusal(error: OSError) -> str:
     if error.errno == errno.E2BIG:
         return "16 sandboxes already lie one inside the other, the most that the kernel takes"

@@ -24,7 +24,7 @@ from trollbridge.actors.isolation.bpf import Allow, Case, Checked, Errno, Policy
 from trollbridge.actors.isolation.lock import settle
 from trollbridge.actors.isolation.syscalls import here
 from trollbridge.messages.errors import DeclarationError
-from trollbridge.messages.ids import Role
+from trollbridge.messages.ids import SERVING, Role
 from trollbridge.messages.posture import Evidence, Mechanism, State
 from trollbridge.messages.sandbox import Sandbox
 
@@ -72,7 +72,7 @@ def program(role: Role, pid: int) -> bytes:
 
 
 def _told(role: Role, rule: Rule) -> Action:
-    threads = rule.name == "clone" and role is not Role.ENCLAVE  # they always may start some
+    threads = rule.name == "clone" and role not in SERVING  # they always may start some
     if rule.name == "newfstatat":
         return Checked((_FSTAT,), _TOLD)
     if rule.name in WATCHED and not threads:

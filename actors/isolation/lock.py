@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KEY_HOLDERS: Final = frozenset({Role.ENCLAVE, Role.UI})
 """Who holds long-lived keys, and so needs secret memory."""
-COMPLETE: Final = frozenset({Role.ENCLAVE, Role.BROKER, Role.ERRAND})
+COMPLETE: Final = frozenset({Role.ENCLAVE, Role.HOST, Role.BROKER, Role.ERRAND})
 """Whose code is loaded whole before the lock."""
 _UNDECLARED: Final = "it declares no sandbox; give its class or its Child(…) a Sandbox(…)"
 

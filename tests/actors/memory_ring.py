@@ -15,17 +15,19 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from trollbridge.actors import sockets
+from trollbridge.actors.advancing import Advancing, Ended
 from trollbridge.actors.endpoint import Endpoint
+from trollbridge.actors.founding import Founding
 from trollbridge.actors.handler import exported
-from trollbridge.actors.joining import Joining
+from trollbridge.actors.intake import Intake
 from trollbridge.actors.membership import Membership, Pending, Settled
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.routing import Port, Routing
 from trollbridge.actors.serving import Invocation, Serving
 from trollbridge.messages.control import NoticeKind, SessionTicket
-from trollbridge.messages.envelope import Envelope, Kind, prologue
-from trollbridge.messages.errors import CallError, ProtocolError
-from trollbridge.messages.ids import BROKER, NO_UID, Epoch, HandlerName, HandlerUID, MemberId, Microseconds, Role
+from trollbridge.messages.errors import CallError, HandlerFailed, ProtocolError
+from trollbridge.messages.grants import Grant
+from trollbridge.messages.ids import BROKER, Epoch, HandlerName, HandlerUID, MemberId, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import Initiator, Responder
 from trollbridge.messages.parts import counts
@@ -33,9 +35,11 @@ from trollbridge.messages.record import Item, Link, Routed, envelope_of
 from trollbridge.messages.ring_key import RingKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import msgspec
+
+    from trollbridge.messages.envelope import Envelope
 
     Body = bytes
     OnTheWay = Callable[[MemberId, MemberId, Item, Body], list[tuple[Item, Body]]]
@@ -78,8 +82,11 @@ class Enclave:
         """What the supervisor has said and nobody has taken yet."""
         self._wire = wire
         self.serving: Final = Serving(ENCLAVE, exported(type(actor)), self)
+        self.streams: Final = Advancing(self.serving, self)
+        self.watched: list[int] = []
         self._tickets = tuple(
-            SessionTicket(client, role.value, ENCLAVE, TOKEN, methods) for client, (role, methods) in grants.items()
+            SessionTicket(client, role.value, ENCLAVE, "enclave", TOKEN, tuple(map(Grant, methods)))
+            for client, (role, methods) in grants.items()
         )
 
     def join(self, epoch: Epoch) -> None:
@@ -112,7 +119,42 @@ class Enclave:
         except CallError as error:
             self.serving.fail(invocation.origin, error)
             return
+        if invocation.exported.item is not None:
+            self.streams.begin(invocation, value)
+            return
         self.serving.answer(invocation, invocation.exported.encode_result(value))
+
+    # What the streams ask for.
+
+    def step(self, invocation: Invocation, iterator: Iterator[object]) -> object:
+        """Return what a stream yields next."""
+        try:
+            return next(iterator)
+        except StopIteration as stop:
+            return Ended(stop.value)
+        except CallError as error:
+            return Ended(error=error)
+        except ValueError as error:
+            return Ended(error=self.incident(invocation, error))
+
+    def close(self, invocation: Invocation, iterator: Iterator[object]) -> None:
+        """Let a stream clean up."""
+        del invocation
+        getattr(iterator, "close", lambda: None)()
+
+    def incident(self, invocation: Invocation, error: BaseException) -> HandlerFailed:
+        """Keep a failure."""
+        self.notices.append((NoticeKind.INCIDENT, invocation.exported.name, type(error).__name__))
+        return HandlerFailed()
+
+    def watch(self, descriptor: int) -> bool:
+        """Wait for a descriptor; none below 0."""
+        self.watched.append(descriptor)
+        return descriptor >= 0
+
+    def ignore(self, descriptor: int) -> None:
+        """Wait for it no longer."""
+        self.watched.remove(descriptor)
 
 
 class Client:
@@ -125,30 +167,25 @@ class Client:
         self.member: Final = member
         self.refused: list[type[ProtocolError]] = []
         self._wire = wire
-        self._joining = Joining(member, role, vocabulary)
+        self._vocabulary = vocabulary
         self._role = role
         self.membership: Membership | None = None
 
     def join(self, epoch: Epoch) -> None:
         """Send the first message of the handshake."""
-        self._epoch = epoch
         self._key = RingKey(b"k" * 32, epoch) if self._role is Role.UI else None
-        words = prologue(epoch, self.member, self._role, ENCLAVE, Role.ENCLAVE)
-        first, self._joining._awaiting[ENCLAVE] = Initiator(TOKEN, words).message_1()
-        hello = Envelope(Kind.HANDSHAKE, self.member, ENCLAVE, NO_UID, 0, Microseconds(0), first)
-        self._joining._put(self._wire.near, hello)
+        self._founding = Founding(self.member, self._role, epoch, self._vocabulary, self._wire.near, self._key)
+        self._founding.begin([SessionTicket(self.member, self._role, ENCLAVE, "enclave", TOKEN, ())])
 
     def joined(self) -> Membership:
         """Return what was joined."""
-        membership = self.membership = Membership(
-            self._epoch, self._wire.near, self._joining._peers, self._joining._routes, self._key
-        )
+        membership = self.membership = self._founding.membership(self._wire.near, self._key)
         return membership
 
     def take(self, item: Item, body: bytes) -> Sequence[Settled]:
         """Handle what the broker sent."""
         if self.membership is None:
-            self._joining._take(self._wire.near, self._epoch, self._key, item, body)
+            self._founding.take(item, body)
             return ()
         try:
             return self.membership.take(item, body)
@@ -263,6 +300,8 @@ class MemoryRing:
             for done in self.clients[member].take(item, body):
                 self.settled.append(done)
                 done.promise.resolve(done.value, done.error)
+        if member != ENCLAVE and (joined := self.clients[member].membership) is not None:
+            joined.spread()
         self._parts_left(sent)
         return len(found)
 
@@ -280,6 +319,9 @@ class MemoryRing:
             moved += sum(self.to_member(each) for each in tuple(self._wires) if each in self._wires)
             while answering and self.enclave.waiting:
                 self.answer()
+                moved += 1
+            if answering and self.enclave.streams.ready:
+                self.enclave.streams.turn()
                 moved += 1
 
     def answer(self) -> None:
@@ -309,6 +351,29 @@ class MemoryRing:
         promise = promise or Promise()
         membership.call(Pending(promise, route, route.content(arguments, {}), deadline, None))
         return promise
+
+    def stream(self, method: str, *arguments: object, member: MemberId = UI, deadline: int = 0) -> Pending:
+        """Call a handler that yields; what arrives is in the `intake` of what is returned."""
+        membership = self.membership(member)
+        route = membership.routes[HandlerName(f"{ENCLAVE}.{method}")]
+        pending = Pending(Promise(), route, route.content(arguments, {}), deadline, None)
+        pending.intake = Intake(None)
+        membership.call(pending)
+        return pending
+
+    def taken(self, pending: Pending, member: MemberId = UI) -> list[Any]:
+        """Pump, and take everything that comes of a stream, until nothing does."""
+        items: list[Any] = []
+        intake = pending.intake
+        if intake is None:
+            raise AssertionError
+        while True:
+            self.pump(answering=True)
+            if not intake.items:
+                return items
+            while intake.items:
+                items.append(intake.items.popleft())
+                self.membership(member).taken(pending)
 
     def result(self, method: str, *arguments: object, member: MemberId = UI) -> Any:  # noqa: ANN401  # the handler's
         """Call a handler and return its result."""

@@ -39,12 +39,12 @@ def routed(  # noqa: PLR0913  # a header has so many fields
 class Switchboard:
     """`Routing` between a UI, an extension and two enclaves, sealed; whatever it sends, notes or cuts is kept."""
 
-    def __init__(self) -> None:
-        """Open the ports, publish the handlers, seal."""
+    def __init__(self, *, tells_calls: bool = False) -> None:
+        """Open the ports, publish the handlers, seal; `tells_calls` as of `Routing`."""
         self.sent: list[tuple[MemberId, Item, bytes]] = []
         self.notices: list[tuple[NoticeKind, MemberId, str, str]] = []
         self.removed: list[tuple[MemberId, str]] = []
-        self.routing: Final = Routing(self)
+        self.routing: Final = Routing(self, tells_calls=tells_calls)
         seeds = {each: {name: os.urandom(32) for name in METHODS} for each in (VAULT, NOTARY)}
         self.directories: Final = {each: Directory(seeds[each]) for each in seeds}
         for enclave in (VAULT, NOTARY):

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.actors.keeper import Keeper
-from trollbridge.actors.app import ActorRef, App, Child
+from trollbridge.actors.app import App, Child
 from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.reference import ActorRef
 from trollbridge.messages.errors import DeclarationError
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import Role
 
 KEEPER = "tests.actors.keeper:Keeper"
@@ -125,7 +127,7 @@ def test_the_supervisors_name_is_taken_too() -> None:
 def test_nothing_is_granted_by_default() -> None:
     """A18: to nobody."""
     app = App(ui="a:U", enclaves=["a:V"], extensions=["a:X"])
-    assert app.grants == {"u": frozenset(), "x": frozenset()}
+    assert app.grants == {"u": (), "v": (), "x": ()}
     assert app.intensity == Intensity()
 
 
@@ -139,27 +141,27 @@ def test_grants_name_callers_and_handlers_by_name_or_by_class() -> None:
         {"u": ["vault.echo", Keeper.echo], "a:U": ["vault.echo"]},
     ]
     assert [App(ui="a:U", enclaves=[child], grants=each).grants for each in grants] == [
-        {"u": frozenset({"vault.echo"})}
+        {"vault": (), "u": (Grant("vault.echo", rule=1),)}
     ] * 4
 
 
 @pytest.mark.parametrize(
     ("grants", "text"),
     [
-        ({"x": ["vault.echo"]}, "grants name the caller x, but there are u"),
-        ({"vault": ["vault.echo"]}, "grants name the caller vault, but there are u"),
-        ({"U": ["vault.echo"]}, "grants name the caller U, but there are u"),
-        ({"a:X": ["vault.echo"]}, "grants name the caller a:X, but there are u"),
-        ({"u": ["other.echo"]}, "grants name the handler other.echo, but its enclave is none of vault"),
-        ({"u": ["echo"]}, "grants name the handler echo, but its enclave is none of vault"),
+        ({"x": ["vault.echo"]}, "grants name the caller x, but there are u, vault"),
+        ({"vault": ["vault.echo"]}, "grants let vault → vault wait for each other; take one of these grants away"),
+        ({"U": ["vault.echo"]}, "grants name the caller U, but there are u, vault"),
+        ({"a:X": ["vault.echo"]}, "grants name the caller a:X, but there are u, vault"),
+        ({"u": ["other.echo"]}, "grants name the handler other.echo, but its owner is none of vault"),
+        ({"u": ["echo"]}, "grants name the handler echo, but its owner is none of vault"),
         ({"u": ["vault."]}, "grants name vault., but each handler is granted by its name: there are no wildcards"),
         ({"u": ["vault.*"]}, "grants name vault.*, but each handler is granted by its name: there are no wildcards"),
         (
             {"u": ["vault.a b"]},
             "grants name vault.a b, but each handler is granted by its name: there are no wildcards",
         ),
-        ({"u": ["u.main"]}, "grants name the handler u.main, but its enclave is none of vault"),
-        ({"u": [len]}, "grants name the handler len, but its enclave is none of vault"),
+        ({"u": ["u.main"]}, "grants name the handler u.main, but its owner is none of vault"),
+        ({"u": [len]}, "grants name the handler len, but its owner is none of vault"),
     ],
 )
 def test_a_grant_that_names_nobody_is_refused(grants: dict[Any, Any], text: str) -> None:

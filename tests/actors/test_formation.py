@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from msgspec import structs
+
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.formation import Place, caller_place, next_epoch, ring_places
+from trollbridge.messages.control import Granted
+from trollbridge.messages.grants import DECIDING, Grant
 from trollbridge.messages.ids import Epoch, MemberId, Role
 
 UI: Final = MemberId("console")
@@ -38,8 +42,8 @@ def test_each_member_of_the_ring_has_a_place_and_an_extension_has_none() -> None
 def test_a_ticket_carries_the_grants_for_its_enclave_only() -> None:
     """A18, A26: sorted, without the enclave's name; a UI has a session with every enclave, for the ring key."""
     tickets = ring_places(application())[UI].tickets
-    assert [(each.client, each.client_role, each.enclave, each.grants) for each in tickets] == [
-        (UI, "ui", VAULT, ("list", "sign")),
+    assert [(each.client, each.client_role, each.server, each.methods) for each in tickets] == [
+        (UI, "ui", VAULT, ("sign", "list")),
         (UI, "ui", NOTARY, ()),
     ]
 
@@ -47,7 +51,7 @@ def test_a_ticket_carries_the_grants_for_its_enclave_only() -> None:
 def test_an_extension_has_sessions_only_where_it_was_granted_something() -> None:
     """A22: and an extension without grants has none at all."""
     place = caller_place(application(), PLUGIN, Role.EXTENSION)
-    assert [(each.enclave, each.client_role, each.grants) for each in place.tickets] == [
+    assert [(each.server, each.client_role, each.methods) for each in place.tickets] == [
         (NOTARY, "extension", ("stamp",))
     ]
     assert (place.handlers, place.peers) == (("notary.stamp",), (NOTARY,))
@@ -75,10 +79,35 @@ def test_an_enclave_learns_what_anybody_is_granted() -> None:
     places = ring_places(application())
     assert {name: place.granted for name, place in places.items()} == {
         UI: (),
-        VAULT: ("list", "sign"),
-        NOTARY: ("stamp",),
+        VAULT: (Granted(UI, "ui", (Grant("sign", rule=1), Grant("list", rule=2))),),
+        NOTARY: (Granted(PLUGIN, "extension", (Grant("stamp", rule=1),)),),
     }
     assert caller_place(application(), PLUGIN, Role.EXTENSION).granted == ()
+
+
+def test_a_client_learns_the_methods_and_not_the_rules() -> None:
+    """A18, S4: patterns, values, rates and approvals are in the server's copy of a ticket only; the token is one."""
+    rule = Grant("vault.sign").where(key="internal").at_most(3, seconds=60).approved()
+    app = App(
+        ui=Child("a.b:C", name="console"),
+        enclaves=[Child("a.b:D", name="vault"), Child("a.b:E", name="notary")],
+        extensions=[Child("a.b:F", name="plugin")],
+        grants={"plugin": [rule, "vault.sign", "vault.list"], "notary": [rule]},
+    )
+    plugin, places = caller_place(app, PLUGIN, Role.EXTENSION), ring_places(app)
+    for place, grants in ((plugin, ("sign", "list")), (places[NOTARY], ("sign",)), (places[UI], DECIDING)):
+        ticket = next(each for each in place.tickets if (each.client, each.server) == (place.member, VAULT))
+        [told] = [each for each in place.join(Epoch(1)).tickets if (each.client, each.server) == (place.member, VAULT)]
+        assert told.grants == tuple(map(Grant, grants))
+        assert (told.methods, told.token) == (ticket.methods, ticket.token)
+    of_vault = places[VAULT].join(Epoch(1))
+    assert next(each for each in of_vault.tickets if each.client == NOTARY).grants == (_of_server(rule),)
+    assert next(each for each in plugin.tickets).grants[0] == _of_server(rule)
+    assert {each.client for each in of_vault.granted} == {UI, NOTARY, PLUGIN}
+
+
+def _of_server(rule: Grant) -> Grant:
+    return structs.replace(rule, handler="sign", rule=1)
 
 
 def test_no_repr_of_a_place_shows_a_token() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator  # noqa: TC003  # a handler's annotations are read at run time
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 
 from tests.actors.keeper import Keeper, Note
-from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES, exported, handler
+from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES, WrongType, exported, handler
+from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.messages.codec import encode
 from trollbridge.messages.errors import DeclarationError, Malformed
 from trollbridge.messages.payloads import HandlerEntry, Parameter
@@ -53,7 +54,7 @@ def test_nothing_can_be_added_to_a_manifest() -> None:
     with pytest.raises(AttributeError):
         found["echo"].name = "more"  # type: ignore[misc]
     keeper = Keeper()
-    keeper.unmarked = handler(lambda: "now marked")  # type: ignore[method-assign]
+    vars(keeper)["unmarked"] = handler(lambda _: "now marked")
     assert set(exported(type(keeper))) == set(found)
 
 
@@ -61,7 +62,7 @@ def test_a_subclass_exports_what_it_inherits_and_what_it_overrides_marked() -> N
     """A17: an override without a mark is not exported."""
 
     class Silent(Keeper):
-        def echo(self, data: bytes) -> bytes:
+        def echo(self, data: bytes) -> bytes:  # pyright: ignore[reportIncompatibleVariableOverride]  # it has no grants
             return data
 
         @handler
@@ -71,12 +72,20 @@ def test_a_subclass_exports_what_it_inherits_and_what_it_overrides_marked() -> N
     assert set(exported(Silent)) == {"add", "secret", "note", "refuse", "small", "more"}
 
 
-@pytest.mark.parametrize("max_bytes", [0, -1, LARGEST_MAX_BYTES + 1])
-def test_a_limit_out_of_range_is_refused(max_bytes: int) -> None:
+@pytest.mark.parametrize("max_bytes", [0, -1, LARGEST_MAX_BYTES + 1, "1", True])
+def test_a_limit_out_of_range_is_refused(max_bytes: Any) -> None:  # noqa: ANN401  # what a person may try
     """P3: every handler has one."""
     with pytest.raises(DeclarationError) as refusal:
         handler(max_bytes=max_bytes)
-    assert str(refusal.value) == f"max_bytes={max_bytes} is not between 1 and {LARGEST_MAX_BYTES}"
+    assert str(refusal.value) == f"max_bytes={max_bytes!r} is not between 1 and {LARGEST_MAX_BYTES}"
+
+
+@pytest.mark.parametrize("given", ["x", 3, ["sensitive"]])
+def test_a_mark_on_what_is_no_method_is_refused(given: object) -> None:
+    """A10: what is forgotten mostly is the name of an argument."""
+    mark: Callable[[object], object] = handler  # type: ignore[assignment]  # what a person may try
+    with pytest.raises(DeclarationError, match=r"@handler goes on a method.*write @handler, or @handler\(sensitive"):
+        mark(given)
 
 
 class Wrong:
@@ -89,6 +98,10 @@ class Wrong:
     def no_parameter(self, a) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         """Actor.f: annotate a."""
         del a
+
+    def reserved(self, __a__: int) -> int:
+        """Actor.f: rename __a__."""
+        return __a__
 
     def star(self, *a: int) -> int:
         """Actor.f: parameter a must be positional-or-keyword."""
@@ -134,6 +147,14 @@ class Wrong:
         """Actor.f: the default of parameter a is not of its type."""
         del a
 
+    async def coroutine(self, a: int) -> int:
+        """Actor.f: a handler is no coroutine: write def."""
+        return a
+
+    def never_yields(self, a: int) -> Generator[int, None, int]:
+        """Actor.f: it never yields; yield what it promises, or write -> Iterator[T] where it returns one."""
+        raise NotImplementedError(a)
+
     def odd_default(self, a: int = object()) -> None:  # type: ignore[assignment]
         """Actor.f: the default of parameter a is not of its type."""
         del a
@@ -148,6 +169,28 @@ def test_a_handler_that_cannot_be_exported_is_refused_with_its_name(function: Ca
     with pytest.raises(DeclarationError) as refusal:
         exported(actor(function))
     assert (function.__doc__ or "").removesuffix(".") in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["on_receive", "on_start", "peers", "clients", "caller", "wake", "actor_ref", "start", "stop", "vocabulary"]
+)
+def test_a_handler_of_a_name_that_every_actor_has_is_refused(name: str) -> None:
+    """A10: it would take the place of what the library calls."""
+    named = type("Actor", (ProcessActor,), {name: vars(Keeper)["refuse"]})
+    with pytest.raises(DeclarationError, match=f"Actor.{name}: every actor has {name}, which means something else"):
+        exported(named)
+    assert set(exported(type("Actor", (ProcessActor,), {"ask": vars(Keeper)["refuse"]}))) == {"ask"}
+
+
+@pytest.mark.parametrize("value", ["canary", 1])
+def test_what_is_told_of_a_wrong_result_holds_no_value(value: object) -> None:
+    """I6: which handler, where it is defined, and that its annotation says something else."""
+    echo = exported(Keeper)["echo"]
+    with pytest.raises(WrongType) as raised:
+        echo.encode_result(value)
+    assert raised.value.why == "the result of echo is not what its annotation says"
+    assert raised.value.where == f"keeper.py:{Keeper.echo.__code__.co_firstlineno}"  # type: ignore[attr-defined]
+    assert "canary" not in repr(raised.value)
 
 
 class Patient:
@@ -186,7 +229,7 @@ def test_a_mark_on_what_is_no_plain_method_is_refused() -> None:
 @pytest.mark.parametrize("value", ["text", 1, None, [b"x"], object(), "aGk="])
 def test_a_result_of_another_type_is_not_sent(value: object) -> None:
     """A10: what a handler returns is held to its annotation."""
-    with pytest.raises(msgspec.ValidationError):
+    with pytest.raises(WrongType):
         exported(Keeper)["echo"].encode_result(value)
 
 

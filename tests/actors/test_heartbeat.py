@@ -9,6 +9,7 @@ import pytest
 from trollbridge.actors.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
+from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
@@ -100,13 +101,21 @@ def test_work_puts_the_verdict_off_and_no_more() -> None:
 
 @pytest.mark.parametrize("number", [0, 2, 99, -1])
 def test_an_answer_to_another_question_is_none(number: int) -> None:
-    """F8: a guessed or late pong does not count."""
+    """F8, P3: a guessed or late pong does not count, and whoever sends one is not listened to."""
     heart, patient = Heartbeat(), Patient(1)
     beats(heart, [patient], 1)
-    heart.heard(1, number)
-    heart.heard(2, 1)
+    for pid, said in ((1, number), (2, 1)):
+        with pytest.raises(Malformed):
+            heart.heard(pid, said)
     assert beats(heart, [patient], SILENT - 1, 1) == []
     assert len(beats(heart, [patient], 1, SILENT)) == 1
+
+
+def test_an_extension_that_is_busy_and_does_not_answer_is_given_up_as_soon_as_a_silent_one() -> None:
+    """P3: its own code cannot keep it from answering, unless it holds on to the interpreter."""
+    heart, busy = Heartbeat(), Patient(1, Role.EXTENSION)
+    assert beats(heart, [busy], SILENT, busy=True) == []
+    assert beats(heart, [busy], 1, SILENT, busy=True) == [f"{SILENT} 1 it has not answered for too long"]
 
 
 def test_processes_are_told_apart() -> None:
@@ -135,6 +144,8 @@ def test_no_beat_comes_early() -> None:
     processes = cast("list[Process]", [patient])
     for now in (0.0, 0.1, 0.5, 0.99):
         assert list(heart.beat(now, processes)) == []
+    heart.heard(1, 1)
+    with pytest.raises(Malformed):
         heart.heard(1, 1)
     assert (patient.asked, heart.due) == ([1], INTERVAL)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import msgspec
 import pytest
@@ -12,6 +13,8 @@ from trollbridge.actors import exits
 from trollbridge.actors.ends import describe
 from trollbridge.actors.log import Line, Log
 from trollbridge.actors.places import place
+from trollbridge.actors.reference import ActorRef
+from trollbridge.messages.errors import DeclarationError
 
 
 def test_a_line_has_what_it_was_given_and_the_time() -> None:
@@ -49,26 +52,48 @@ def test_every_line_goes_to_the_logger_too(caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.mark.parametrize("error", [OSError(28, "full"), ValueError("closed"), BrokenPipeError()])
 def test_a_place_that_cannot_be_written_to_stops_nothing(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """A55: a full disk or a closed terminal."""
+    """A55: a full disk or a closed terminal; it is said once, and again when it comes again."""
+    fails = True
 
     def full(_text: str) -> None:
-        raise error
+        if fails:
+            raise error
 
-    Log(full).line("x", 1)
-    assert caplog.records[-1].getMessage() == "the log cannot be written"
+    log = Log(full)
+    for fails in (True, True, False, True, True):  # noqa: B007  # `full` looks at it
+        log.line("x", 1)
+    why = getattr(error, "strerror", None) or type(error).__name__
+    assert [each.getMessage() for each in caplog.records] == [f"the log cannot be written: {why}"] * 2
 
 
 def test_a_place_in_the_code_names_no_value() -> None:
-    """I6: module and line of the innermost frame; nothing of the exception."""
+    """I6: file and line of the application's innermost frame; nothing of the exception."""
 
     def fails(canary: str) -> None:
         raise ValueError(canary)
 
-    with pytest.raises(ValueError, match="canary") as raised:
-        fails("canary")
-    where = place(raised.tb)
-    assert (where.rpartition(":")[0], "canary" in where, place(None)) == (__name__, False, "")
-    assert where.rpartition(":")[2] == str(fails.__code__.co_firstlineno + 1)
+    def in_the_library(text: str) -> None:
+        json.loads(text)
+
+    def in_ours(text: str) -> None:
+        ActorRef.parse(text)
+
+    def made(text: str) -> None:
+        exec(compile(f"raise ValueError({text!r})", "canary.txt", "exec"))  # noqa: S102  # what a template does
+
+    for act in (fails, in_the_library, in_ours, made):
+        with pytest.raises((ValueError, DeclarationError)) as raised:
+            act("canary")
+        assert place(raised.tb) == f"test_log.py:{act.__code__.co_firstlineno + 1}"
+    assert place(None) == ""
+
+
+def test_a_place_is_a_modules_where_no_code_is_the_applications() -> None:
+    """I6: nothing but names and numbers, then too."""
+    with pytest.raises(DeclarationError) as raised:
+        ActorRef.parse("canary")
+    ours = raised.tb.tb_next
+    assert re.fullmatch(r"trollbridge\.actors\.reference:\d+", place(ours))
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from tests.actors.keeper import Keeper, Note
 from tests.actors.memory_ring import ENCLAVE, UI, MemoryRing
-from trollbridge.actors.membership import Pending, Route
+from trollbridge.actors.membership import Pending
 from trollbridge.actors.promise import Promise
+from trollbridge.actors.route import Route
 from trollbridge.actors.uids import CREDIT
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Kind
@@ -29,9 +31,10 @@ from trollbridge.messages.errors import (
     UsageError,
 )
 from trollbridge.messages.ids import BROKER, HandlerName, HandlerUID, MemberId, Microseconds
+from trollbridge.messages.limits import LARGEST_MAX_BYTES
 from trollbridge.messages.padding import padded
 from trollbridge.messages.record import Credit, Item, Lease, Publish, Refusal, Request, Routed, route
-from trollbridge.messages.signature import OneOf, Scalar, SequenceOf
+from trollbridge.messages.signature import Field, OneOf, Scalar, SequenceOf, StructOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,7 +181,7 @@ def test_a_reply_to_an_earlier_call_is_none_to_a_later_one_under_its_uid(ring: M
     uid = next(iter(ring.membership().pending))
     [refused] = ring.membership().take(Refusal(uid), b"")
     refused.promise.resolve(error=refused.error)
-    ring.membership()._leases[ECHO] = [uid]
+    ring.membership()._leases[ECHO].add(ENCLAVE, uid)
     second = ring.call("echo", b"second")
 
     def hold_back(sender: MemberId, _receiver: MemberId, item: Item, body: bytes) -> Passing:
@@ -379,7 +382,7 @@ def route_of(ring: MemoryRing, method: str) -> Route:
 def test_a_handler_reads_as_python_writes_it(ring: MemoryRing) -> None:
     """A18: for messages and for people."""
     assert {name: each.signature() for name, each in ring.membership().routes.items()} == {
-        "vault.add": "(one: int, other: int) -> int",
+        "vault.add": "(one: int, other: int = 1) -> int",
         "vault.echo": "(data: bytes) -> bytes",
         "vault.note": "(note: Note) -> tuple[Note, ...]",
         "vault.refuse": "() -> None",
@@ -409,13 +412,13 @@ def test_arguments_are_bound_as_python_binds_them(
 @pytest.mark.parametrize(
     ("positional", "named", "text"),
     [
-        ((), {}, "vault.add(one: int, other: int) -> int: missing one"),
-        ((1, 2, 3), {}, "vault.add(one: int, other: int) -> int: unexpected arguments"),
-        ((1,), {"one": 1}, "vault.add(one: int, other: int) -> int: unexpected one"),
-        ((1,), {"third": 1}, "vault.add(one: int, other: int) -> int: unexpected third"),
-        (("x",), {}, "vault.add(one: int, other: int) -> int: Expected `int`, got `str` - at `one`"),
-        ((1, None), {}, "vault.add(one: int, other: int) -> int: Expected `int`, got `null` - at `other`"),
-        ((1.5,), {}, "vault.add(one: int, other: int) -> int: Expected `int`, got `float` - at `one`"),
+        ((), {}, "vault.add(one: int, other: int = 1) -> int: missing one"),
+        ((1, 2, 3), {}, "vault.add(one: int, other: int = 1) -> int: unexpected arguments"),
+        ((1,), {"one": 1}, "vault.add(one: int, other: int = 1) -> int: unexpected one"),
+        ((1,), {"third": 1}, "vault.add(one: int, other: int = 1) -> int: unexpected third"),
+        (("x",), {}, "vault.add(one: int, other: int = 1) -> int: Expected `int`, got `str` - at `one`"),
+        ((1, None), {}, "vault.add(one: int, other: int = 1) -> int: Expected `int`, got `null` - at `other`"),
+        ((1.5,), {}, "vault.add(one: int, other: int = 1) -> int: Expected `int`, got `float` - at `one`"),
     ],
 )
 def test_arguments_that_do_not_fit_are_told_before_anything_is_sent(
@@ -469,8 +472,22 @@ def test_a_digest_names_the_call_in_every_epoch(ring: MemoryRing) -> None:
     other.close()
 
 
+def test_a_manifest_promises_no_more_than_any_handler_may() -> None:
+    """P3, P5: a hostile host's size would be the room that its client makes for it; its name goes where names go."""
+    entry = payloads.HandlerEntry("x", bytes(16), (), Scalar("none"), sensitive=False, idempotent=False, max_bytes=1)
+    assert Route(ENCLAVE, structs.replace(entry, max_bytes=LARGEST_MAX_BYTES), {}).entry.name == "x"
+    sizes = [structs.replace(entry, max_bytes=each) for each in (0, LARGEST_MAX_BYTES + 1, 1 << 40, 2**63)]
+    names = [structs.replace(entry, name=each) for each in ("", "a.b", "x" * 65, "\x1b[31m", "ﬁ")]
+    for each in sizes + names:
+        with pytest.raises(Malformed):
+            Route(ENCLAVE, each, {})
+
+
 def test_a_manifest_that_makes_no_sense_is_malformed() -> None:
-    """P4, P5: an unknown type, an empty union, a default that is no value of its type."""
+    """P4, P5: an unknown type, an empty union, a default that is no value of its type, a name that is none.
+
+    Nothing but `Malformed` comes of it, since a hostile host's manifest must not end the UI that takes it.
+    """
 
     def entry(parameters: tuple[payloads.Parameter, ...]) -> payloads.HandlerEntry:
         return payloads.HandlerEntry(
@@ -485,6 +502,14 @@ def test_a_manifest_that_makes_no_sense_is_malformed() -> None:
     ]
     two = OneOf((SequenceOf(Scalar("int")), SequenceOf(Scalar("str"))))
     wrong.append(payloads.HandlerEntry("x", bytes(16), (), two, sensitive=False, idempotent=False, max_bytes=1))
+    wrong += [entry((payloads.Parameter("a", two, default),)) for default in (None, b"\x90")]
+    names = ("\x1b]0;x\x07", "", "a b", "__slots__", "\N{LATIN SMALL LIGATURE FI}")
+    wrong += [entry((payloads.Parameter(each, Scalar("int"), None),)) for each in names]
+    slots = StructOf("A", (Field("__slots__", Scalar("int")),))
+    wrong += [
+        entry((payloads.Parameter("a", slots, None),)),
+        entry((payloads.Parameter("a", Scalar("int"), None),) * 2),
+    ]
     for each in wrong:
         with pytest.raises(Malformed):
             Route(ENCLAVE, each, {})
@@ -505,7 +530,7 @@ def test_a_long_sensitive_result_arrives_and_one_that_is_too_long_is_not_sent() 
     """P3: a client holds as much as its manifest allows, padded as a sensitive result is, and 4096 bytes."""
     ring = MemoryRing(Keeper(), grants={UI: ("secret",)})
     with contextlib.closing(ring):
-        assert ring.membership().peers[ENCLAVE].assembly._limit == padded((1 << 20) + 4) + 4096
+        assert ring.membership().peers[ENCLAVE].assembly._limit == padded((1 << 20) + 36) + 4096
         room = (1 << 20) - 5 - len("secret ")  # 5 bytes are the header of a text so long
         for word in ("x" * (room - 100_000), "x" * room):
             assert ring.result("secret", word) == f"secret {word}"

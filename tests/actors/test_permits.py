@@ -6,8 +6,9 @@ from typing import Final, get_args
 
 import pytest
 
-from trollbridge.actors.permits import PERMITS, Permits
+from trollbridge.actors.permits import NOTICES, PERMITS, Permits
 from trollbridge.messages.control import (
+    CloseWindow,
     Dismantled,
     Errand,
     ErrandKind,
@@ -25,7 +26,7 @@ from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
 from trollbridge.messages.posture import TESTIFIED, Evidence, Mechanism, State
 
-NOTICE: Final = Notice(NoticeKind.MEMBER_REMOVED, "vault", "because")
+NOTICE: Final = Notice(NoticeKind.RECORD_REFUSED, "vault", "because")
 MESSAGES: Final[tuple[FromChild, ...]] = (
     Hello(),
     Ready(1, b""),
@@ -35,6 +36,7 @@ MESSAGES: Final[tuple[FromChild, ...]] = (
     NOTICE,
     Errand(ErrandKind.SCRIBE),
     Statement(()),
+    CloseWindow(),
 )
 
 
@@ -61,14 +63,31 @@ def test_each_role_may_say_what_the_table_says(role: Role) -> None:
     denied = {type(each) for each in MESSAGES if refused(permits[type(each)], each)}
     expected: set[type] = set()
     if role is not Role.UI:
-        expected.add(Dismantled)
-    if role not in (Role.BROKER, Role.ENCLAVE):
+        expected |= {Dismantled, CloseWindow}
+    if role not in (Role.BROKER, Role.ENCLAVE, Role.HOST):
         expected.add(Notice)
     if role is not Role.ENCLAVE:
         expected |= {Errand, Statement}
     if role is Role.ERRAND:
         expected |= {Ready, Pong}
     assert denied == expected
+
+
+def test_a_notice_is_of_a_kind_that_its_role_may_tell_of() -> None:
+    """I2, I3: links, UIDs and senders are the broker's to notice, calls and their handlers a server's."""
+    assert set(NOTICES) == set(NoticeKind)
+    for kind in NoticeKind:
+        may = {role for role in Role if not refused(Permits(role), Notice(kind, "vault", "because"))}
+        assert may == NOTICES[kind] <= PERMITS[Notice][0]
+    assert NOTICES[NoticeKind.MEMBER_REMOVED] == NOTICES[NoticeKind.LINK_LOST] == {Role.BROKER}
+    assert NOTICES[NoticeKind.GRANT_USED] == {Role.BROKER}
+
+
+def test_a_ui_that_loads_foreign_code_does_not_outlive_its_ring() -> None:
+    """A42: it says so once; from then on it cannot say that it has let go of a ring, which is how it would stay."""
+    permits = Permits(Role.UI)
+    said: tuple[FromChild, ...] = (Dismantled(1), CloseWindow(), CloseWindow(), Dismantled(2))
+    assert [refused(permits, each) for each in said] == [False, False, True, True]
 
 
 def test_a_hello_comes_once() -> None:
@@ -98,6 +117,13 @@ def test_what_may_come_always_may_come_again() -> None:
     permits = Permits(Role.ENCLAVE)
     for message in (Pong(1), Failed(FailureKind.JOIN_FAILED, ""), NOTICE):
         assert [refused(permits, message) for _ in range(5)] == [False] * 5
+
+
+@pytest.mark.parametrize("role", [Role.EXTENSION, Role.ERRAND])
+def test_whoever_is_not_of_the_ring_tells_of_its_failure_once(role: Role) -> None:
+    """P3: each of them is a line for a person, who is not to be flooded."""
+    permits = Permits(role)
+    assert [refused(permits, Failed(FailureKind.WORK_FAILED, "so")) for _ in range(3)] == [False, True, True]
 
 
 def test_a_refused_message_is_not_noted() -> None:

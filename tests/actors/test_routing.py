@@ -1,5 +1,6 @@
 """The broker's decisions: who may say what to whom, once, and what it costs to try."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 import pytest
@@ -109,7 +110,7 @@ def test_nobody_chooses_a_route() -> None:
 
 @pytest.mark.parametrize(
     ("member", "kind"),
-    [(UI, Kind.REPLY), (PLUGIN, Kind.REPLY), (VAULT, Kind.CALL), (UI, 0), (VAULT, 6), (PLUGIN, 255)],
+    [(UI, Kind.REPLY), (PLUGIN, Kind.REPLY), (VAULT, Kind.CALL), (UI, Kind.ITEM), (UI, 0), (VAULT, 8), (PLUGIN, 255)],
 )
 def test_a_role_that_does_not_say_this_is_refused(member: MemberId, kind: int) -> None:
     """I3, A11: clients do not reply, enclaves do not call, unknown kinds are nobody's."""
@@ -332,6 +333,34 @@ def test_parts_for_a_member_that_has_left_are_no_fault() -> None:
     assert (board.notices, board.removed) == ([], [])
     board.take(VAULT, routed(Kind.PART, VAULT, UI, uid))
     assert board.why() == ["never issued, used or void"]
+
+
+def test_a_long_body_for_a_stranger_costs_a_strike_and_is_not_counted() -> None:
+    """P3, F7: whether there is nobody of that name, or no session with it: nothing is kept, no credit comes back."""
+    board = Switchboard()
+    port = board.routing._ports[PLUGIN]
+    strangers = [NOTARY, UI, PLUGIN, *(MemberId(f"nobody{number}" + "x" * 1000) for number in range(MOST_STRIKES - 3))]
+    for each in strangers:
+        assert board.take(PLUGIN, routed(Kind.PART, PLUGIN, each)) == [(PLUGIN, Refusal(NO_UID), b"")]
+    assert (port.parts, board.removed) == ({}, [])
+    assert (
+        board.notices
+        == [(NoticeKind.ENVELOPE_REFUSED, PLUGIN, "no session with that member is foreseen", "")] * MOST_STRIKES
+    )
+    board.take(PLUGIN, routed(Kind.PART, PLUGIN, MemberId("nobody")))
+    assert board.removed == [(PLUGIN, "too many refusals")]
+
+
+def test_an_answer_to_who_has_just_left_is_no_fault() -> None:
+    """P3: an extension that joins and quits costs no enclave a strike, however often; the next is answered."""
+    board = Switchboard()
+    board.routing.close(PLUGIN)
+    for kind in (Kind.HANDSHAKE, Kind.SESSION) * MOST_STRIKES:
+        assert board.take(VAULT, routed(kind, VAULT, PLUGIN)) == []
+    assert (board.notices, board.removed) == ([], [])
+    board.routing.open(Port(PLUGIN, Role.EXTENSION, frozenset({"vault.list"}), frozenset({VAULT})))
+    hello = routed(Kind.HANDSHAKE, VAULT, PLUGIN)
+    assert board.take(VAULT, hello) == [(PLUGIN, hello, BODY)]
 
 
 def test_an_enclave_sends_parts_only_of_what_it_owes() -> None:

@@ -9,15 +9,18 @@ import pytest
 
 from tests.actors.keeper import Keeper
 from tests.actors.memory_ring import ENCLAVE, EXTENSION, TOKEN, UI, MemoryRing
+from trollbridge.actors.faults import LONGEST_TEXT
 from trollbridge.actors.handler import exported, handler
 from trollbridge.actors.membership import Pending
 from trollbridge.actors.promise import Promise
-from trollbridge.actors.serving import LONGEST_TEXT, Origin, Serving
+from trollbridge.actors.served import MOST_HELD
+from trollbridge.actors.serving import Origin, Serving
 from trollbridge.messages import payloads
 from trollbridge.messages.codec import encode
-from trollbridge.messages.control import NoticeKind, SessionTicket
+from trollbridge.messages.control import Granted, NoticeKind, SessionTicket
 from trollbridge.messages.envelope import Envelope, Kind, prologue
 from trollbridge.messages.errors import (
+    AuthenticationFailed,
     CallError,
     DeadlineExceeded,
     DeclarationError,
@@ -27,7 +30,9 @@ from trollbridge.messages.errors import (
     Refused,
     TooLarge,
 )
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import NO_UID, Epoch, HandlerName, HandlerUID, MemberId, Microseconds, Role
+from trollbridge.messages.limits import FARTHEST
 from trollbridge.messages.noise import Initiator
 from trollbridge.messages.record import Item, Publish, Routed, route
 from trollbridge.messages.ring_key import Sealed
@@ -40,6 +45,15 @@ if TYPE_CHECKING:
 GRANTS: Final = {UI: tuple(sorted(exported(Keeper))), EXTENSION: ("echo", "secret")}
 UID: Final = HandlerUID(b"u" * 16)
 NEVER: Final = Microseconds(0)
+
+
+class Grower:
+    """Whose results are long."""
+
+    @handler(max_bytes=MOST_HELD)
+    def grow(self, size: int) -> bytes:
+        """Return so many bytes."""
+        return bytes(size)
 
 
 @pytest.fixture
@@ -61,7 +75,7 @@ def hand_in(  # noqa: PLR0913  # what an attacker may vary
     """Seal a content of one's own making and hand it to the enclave, at the valid next address of a handler."""
     session = ring.membership(member).peers[ENCLAVE].session
     envelope = session.seal(Kind.CALL, HandlerUID(uid), Microseconds(deadline), content)
-    address = ring.routing._callers[f"{ENCLAVE}.{at}"].next()
+    address = ring.routing._callers[ENCLAVE, f"{ENCLAVE}.{at}"].next()
     return ring.enclave.serving.take(route(envelope, address), envelope.body)
 
 
@@ -153,7 +167,7 @@ def test_one_envelope_runs_once_whatever_addresses_it_is_given(ring: MemoryRing)
     """F1, A27: a hostile broker delivers it again at fresh addresses, and the sequence says no."""
     session = ring.membership().peers[ENCLAVE].session
     envelope = session.seal(Kind.CALL, UID, NEVER, b"\x01" + code_of(ring, "echo") + encode((b"hi",)))
-    caller = ring.routing._callers["vault.echo"]
+    caller = ring.routing._callers[ENCLAVE, "vault.echo"]
     ran = [ring.enclave.serving.take(route(envelope, caller.next()), envelope.body) for _ in range(5)]
     assert [each is not None for each in ran] == [True, False, False, False, False]
     assert [why for _, _, why in ring.enclave.notices] == ["OutOfSequence"] * 4
@@ -162,7 +176,7 @@ def test_one_envelope_runs_once_whatever_addresses_it_is_given(ring: MemoryRing)
 def test_a_stranger_and_a_ghost_are_refused(ring: MemoryRing) -> None:
     """I2, I5: an envelope of a member without a session."""
     envelope = Envelope(Kind.CALL, MemberId("stranger"), ENCLAVE, UID, 0, NEVER, bytes(144))
-    address = ring.routing._callers["vault.echo"].next()
+    address = ring.routing._callers[ENCLAVE, "vault.echo"].next()
     assert ring.enclave.serving.take(route(envelope, address), envelope.body) is None
     for kind in (Kind.PART, Kind.SESSION):
         other = Envelope(kind, MemberId("stranger"), ENCLAVE, UID, 0, NEVER, bytes(144))
@@ -190,7 +204,7 @@ def test_a_holder_that_overtook_its_ticket_is_known(ring: MemoryRing) -> None:
     """A33: the enclave looks for a ticket before it refuses a stranger."""
     late, words = MemberId("late"), prologue(ring.epoch, MemberId("late"), Role.EXTENSION, ENCLAVE, Role.ENCLAVE)
     first, waiting = Initiator(TOKEN, words).message_1()
-    ticket = SessionTicket(late, "extension", ENCLAVE, TOKEN, ("echo",))
+    ticket = SessionTicket(late, "extension", ENCLAVE, "enclave", TOKEN, (Grant("echo"),))
     ring.enclave.control.append(lambda: ring.enclave.serving.admit(ticket))
     hello = Envelope(Kind.HANDSHAKE, late, ENCLAVE, NO_UID, 0, NEVER, first)
     ring.enclave.serving.take(route(hello, b""), first)
@@ -222,7 +236,56 @@ def test_a_call_whose_deadline_has_passed_is_not_started(ring: MemoryRing) -> No
     errors = [type(error_of(call_with(ring, content, deadline=1))) for _ in range(20)]
     assert (errors, ring.enclave.ran) == ([DeadlineExceeded] * 20, [])
     assert ring.enclave.notices == [(NoticeKind.CALL_LATE, UI, "its deadline had passed")] * 5
-    assert call_with(ring, content, deadline=2**62).get(timeout=0) == b"hi"
+
+
+def test_a_deadline_that_no_client_could_mean_is_refused(ring: MemoryRing) -> None:
+    """P3, A27: what lies years ahead is no time to wait for; the farthest that a client takes is one."""
+    content = b"\x01" + code_of(ring, "echo") + encode((b"hi",))
+    farthest = ring.enclave.now() + FARTHEST * 1_000_000
+    assert call_with(ring, content, deadline=farthest).get(timeout=0) == b"hi"
+    for wrong in (farthest + 60_000_000, 2**62, 2**64 - 1):
+        assert isinstance(error_of(call_with(ring, content, deadline=wrong)), Refused)
+    assert {why for _, _, why in ring.enclave.notices} == {"Malformed"}
+
+
+def test_a_call_that_waited_past_its_deadline_is_not_started(ring: MemoryRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A14: it came in time, and its turn did not."""
+    deadline = ring.enclave.now() + 60_000_000
+    promises = [ring.call("echo", b"hi", deadline=each) for each in (deadline, deadline + 1_000_000, 0)]
+    ring.pump()
+    monkeypatch.setattr(ring.enclave, "now", lambda: deadline + 1)
+    assert [ring.enclave.serving.starts(each) for each in ring.enclave.waiting] == [False, True, True]
+    ring.pump()
+    assert isinstance(error_of(promises[0]), DeadlineExceeded)
+    assert ring.enclave.notices == [(NoticeKind.CALL_LATE, UI, "its deadline had passed")]
+
+
+def test_who_does_not_take_replies_has_no_more_calls_run() -> None:
+    """P3: beyond `MOST_HELD` bytes a client is slow, until it has taken them, or left; nobody else is."""
+    ring = MemoryRing(Grower(), grants={UI: ("grow",), EXTENSION: ("grow",)})
+    try:
+        promises = [ring.call("grow", MOST_HELD // 2, member=EXTENSION) for _ in range(4)]
+        ring.call("grow", MOST_HELD // 2)
+        ring.pump()
+        slow = ring.enclave.serving.slow
+        states: list[bool] = []
+        while ring.enclave.waiting:
+            ring.answer()
+            states.append(EXTENSION in slow)
+        assert (states, slow) == ([False, False, True, True, True], {EXTENSION})
+        ring.pump()
+        assert (len(promises[3].get(timeout=0)), slow) == (MOST_HELD // 2, set())
+        for _ in range(3):
+            ring.call("grow", MOST_HELD // 2, member=EXTENSION)
+        ring.pump()
+        while ring.enclave.waiting:
+            ring.answer()
+        assert slow == {EXTENSION}
+        ring.remove(EXTENSION, "it is enough")
+        ring.pump()
+        assert slow == set()
+    finally:
+        ring.close()
 
 
 def test_arguments_over_the_limit_are_refused_by_the_enclave_too(ring: MemoryRing) -> None:
@@ -258,6 +321,11 @@ def test_a_sensitive_result_opens_for_the_core_ui_only(ring: MemoryRing) -> None
     key = ring.membership().ring_key
     assert key is not None
     assert key.open(sealed) == encode("secret two")
+    route = ring.membership().routes[HandlerName("vault.secret")]
+    assert ring.membership().open(sealed, route.asked(("two",), {})) == "secret two"
+    for other in ({"word": "one"}, {"word": ""}):
+        with pytest.raises(AuthenticationFailed):
+            ring.membership().open(sealed, route.asked((), other))
     assert ring.membership(EXTENSION).ring_key is None
 
 
@@ -316,7 +384,7 @@ def test_a_join_that_proves_nothing_aborts_the_boot(wrong: str) -> None:
     """A36, A32, R7: never swallowed: while the ring forms, the core raises."""
     outside = Quiet()
     serving = Serving(ENCLAVE, exported(Keeper), outside)
-    serving.join(Epoch(1), (SessionTicket(UI, "ui", ENCLAVE, TOKEN, ("echo",)),))
+    serving.join(Epoch(1), (SessionTicket(UI, "ui", ENCLAVE, "enclave", TOKEN, (Grant("echo"),)),))
     token = bytes(32) if wrong == "token" else TOKEN
     role = Role.EXTENSION if wrong == "role" else Role.UI
     words = prologue(Epoch(2 if wrong == "epoch" else 1), UI, role, ENCLAVE, Role.ENCLAVE)
@@ -360,7 +428,7 @@ def test_a_manifest_that_does_not_fit_one_envelope_is_told_at_boot(count: int, *
     """A17: it never comes in parts; below the limit, all is well."""
     handlers, outside = exported(many(count)), Quiet()
     serving = Serving(ENCLAVE, handlers, outside)
-    ticket = SessionTicket(UI, "ui", ENCLAVE, TOKEN, tuple(handlers))
+    ticket = SessionTicket(UI, "ui", ENCLAVE, "enclave", TOKEN, tuple(map(Grant, handlers)))
     if not fits:
         with pytest.raises(DeclarationError, match=r"the manifest of vault takes \d+ bytes, at most 130560; split it"):
             serving.join(Epoch(1), (ticket,))
@@ -375,11 +443,11 @@ def test_a_manifest_that_does_not_fit_one_envelope_is_told_at_boot(count: int, *
 def test_a_grant_of_what_is_not_exported_is_told_at_boot() -> None:
     """A18: by name, with what there is, whichever way it is heard of; a grant of what is there passes."""
     serving = Serving(ENCLAVE, exported(Keeper), Quiet())
-    serving.check_grants(exported(Keeper))
-    ticket = SessionTicket(UI, "ui", ENCLAVE, TOKEN, ("echo", "burn"))
+    serving.check_grants((Granted(UI, "ui", tuple(map(Grant, exported(Keeper)))),))
+    ticket = SessionTicket(UI, "ui", ENCLAVE, "enclave", TOKEN, (Grant("echo"), Grant("burn")))
     told = r"^grants name vault\.burn, but vault exports add, echo, note, refuse, secret, small$"
     with pytest.raises(DeclarationError, match=told):
-        serving.check_grants(("echo", "burn"))
+        serving.check_grants((Granted(UI, "ui", (Grant("echo"), Grant("burn"))),))
     with pytest.raises(DeclarationError, match=told):
         serving.join(Epoch(1), (ticket,))
     with pytest.raises(DeclarationError, match=told):

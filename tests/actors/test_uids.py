@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from trollbridge.actors.uids import CREDIT, Denial, Lease, UidLedger, UidRefused
+from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS, Denial, Lease, UidLedger, UidRefused
 from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId
 
 UI: Final = MemberId("console")
@@ -159,3 +159,15 @@ def test_every_denial_has_a_sentence_for_the_log() -> None:
         "OTHER_RECEIVER": "leased for a handler of another enclave",
     }
     assert [str(UidRefused(each)) for each in Denial] == [each.value for each in Denial]
+
+
+def test_less_credit_is_filled_up_to_less() -> None:
+    """A56: what an extension gets; a UID that comes in the place of another counts as that one did."""
+    ledger = UidLedger()
+    [uids] = ledger.share(SIGN, most=CREDIT_OF_EXTENSIONS)
+    assert (len(uids), ledger.share(SIGN, most=CREDIT_OF_EXTENSIONS)) == (CREDIT_OF_EXTENSIONS, [[]])
+    ledger.claim(uids[0], SIGN.member, SIGN.enclave)
+    ledger.answered(uids[0], SIGN.enclave, SIGN.member)
+    assert ledger.share(SIGN, most=CREDIT_OF_EXTENSIONS) == [[]]
+    ledger.forfeit(uids[1])
+    assert len(ledger.share(SIGN, most=CREDIT_OF_EXTENSIONS)[0]) == 1

@@ -53,6 +53,8 @@ BY_NAME_ALLOWED: Final = {
     "actors/child.py",
     # `trollbridge run module:app` loads what the person typed.
     "ui_adapter/loading.py",
+    # `bridge.load_plugin` loads what the UI's own code names, once that process holds no ring key any more.
+    "ui_adapter/plugins.py",
 }
 # Every AEAD call lives in one module of under 100 lines.
 AEAD_MODULE: Final = "messages/aead.py"

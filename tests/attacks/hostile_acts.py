@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from trollbridge.actors.endpoint import Endpoint
+from trollbridge.actors.held import Held
 from trollbridge.actors.membership import Membership, Pending, Settled
 from trollbridge.actors.promise import Promise
 from trollbridge.messages.codec import encode
 from trollbridge.messages.envelope import Kind
-from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId, Microseconds, handler_name
+from trollbridge.messages.ids import UID_SIZE, HandlerName, HandlerUID, MemberId, Microseconds, handler_name
 from trollbridge.messages.record import Item, Lease, Request, Routed, route
 
 if TYPE_CHECKING:
@@ -74,13 +75,21 @@ def lease(strings: Strings, handler: str) -> list[bytes]:
         del membership._lease
         if not answers[0].uids:
             raise PermissionError
+        if name not in membership._leases:  # an honest client keeps none for a handler that it was not told of
+            held, uids = membership._leases.setdefault(name, Held()), answers[0].uids
+            for start in range(0, len(uids), UID_SIZE):
+                held.add(MemberId(name.partition(".")[0]), HandlerUID(uids[start : start + UID_SIZE]))
     return [bytes(each) for each in membership._leases[name]]
 
 
 def take(strings: Strings, handler: str) -> bytes:
     """Take one UID out of a lease."""
     lease(strings, handler)
-    return bytes(_membership(strings)._leases[HandlerName(handler)].pop())
+    membership = _membership(strings)
+    taken = membership._leases[HandlerName(handler)].take(membership.peers)
+    if taken is None:
+        raise PermissionError
+    return bytes(taken[1])
 
 
 def call_under(  # noqa: PLR0913, PLR0917  # what an attacker may vary
@@ -94,7 +103,7 @@ def call_under(  # noqa: PLR0913, PLR0917  # what an attacker may vary
     strings.promises[promise] = made
     pending = Pending(made, found, content, deadline, None)
     with strings.client._lock:
-        membership._send(pending, HandlerUID(uid))
+        membership._send(pending, HandlerUID(uid), found.peer)
         membership.endpoint.flush()
 
 
@@ -108,7 +117,7 @@ def call_with_code(  # noqa: PLR0913, PLR0917  # what an attacker may vary
     made: Promise[Any] = Promise(strings.client)
     strings.promises[promise] = made
     with strings.client._lock:
-        membership._send(Pending(made, found, content, 0, None), HandlerUID(uid))
+        membership._send(Pending(made, found, content, 0, None), HandlerUID(uid), found.peer)
         membership.endpoint.flush()
 
 

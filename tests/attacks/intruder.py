@@ -37,6 +37,7 @@ from trollbridge.messages.address import Caller
 from trollbridge.messages.codec import encode
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Envelope, Kind, prologue
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import BROKER, NO_UID, HandlerName, MemberId, Microseconds, Role, new_uid
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import Initiator, Responder
@@ -162,7 +163,11 @@ PACKETS: Final = {
 CONTENTS: Final = {
     "nothing": b"",
     "no kind": b"\0",
-    "an unknown kind": b"\x08" + bytes(16),
+    "an unknown kind": b"\x0d" + bytes(16),
+    "an item of a stream": b"\x08" + bytes(8) + b"\xc0",
+    "progress": b"\x0a" + bytes(8) + pack([1, 2, ""]),
+    "a pull": b"\x0b" + pack([1]),
+    "a halt": b"\x0c\x90",
     "a result": b"\x02" + bytes(16) + b"\x90",
     "a fault": b"\x04" + pack([1, "x", "y"]),
     "a short code": b"\x01" + bytes(15),
@@ -279,7 +284,9 @@ class LoneEnclave:
         self._ended = False
         end, theirs = sockets.pair()
         self.link: Final = LoneMember(PROBE, Role.ENCLAVE, end, os.urandom(32))
-        self.ticket: Final = control.SessionTicket(CONSOLE, Role.UI.value, PROBE, os.urandom(32), GRANTED)
+        self.ticket: Final = control.SessionTicket(
+            CONSOLE, Role.UI.value, PROBE, "enclave", os.urandom(32), tuple(map(Grant, GRANTED))
+        )
         self.codes: dict[str, bytes] = {}
         self.callers: dict[str, Caller] = {}
         settings = (("journal", os.devnull),) if actor == PROBES else ()

@@ -25,6 +25,7 @@ from trollbridge.actors.spawn import Process
 from trollbridge.messages import control
 from trollbridge.messages.envelope import Kind, prologue
 from trollbridge.messages.errors import ProtocolError
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.noise import Responder
@@ -170,8 +171,9 @@ class Middle:
         self.epoch = Epoch(self.epoch + 1)
         with self._lock:
             self.routing = Routing(self)
+        grants = tuple(map(Grant, sorted(HANDLERS)))
         tickets = {
-            each: control.SessionTicket(UI, Role.UI.value, each, os.urandom(32), tuple(sorted(HANDLERS)))
+            each: control.SessionTicket(UI, Role.UI.value, each, "enclave", os.urandom(32), grants)
             for each in self._enclaves
         }
         handlers = frozenset(f"{enclave}.{method}" for enclave in self._enclaves for method in HANDLERS)

@@ -17,7 +17,7 @@ from tests.attacks.test_hostile_broker import Hook, change
 from tests.harness import acts, proc
 from tests.harness.puppeteer import Puppeteer, perform
 from trollbridge.messages.envelope import Kind
-from trollbridge.messages.ids import BROKER
+from trollbridge.messages.ids import BROKER, MemberId
 from trollbridge.messages.record import Publish, Routed
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def test_the_full_trace_of_the_last_run_executes_nothing(tmp_path: Path) -> None
     with Middle(tmp_path / "new") as new:
         for item, body in trace:
             new.inject("probe", item, body)
-            new.inject("probe", change(item, route=new.routing._callers["probe.mark"].next()), body)
+            new.inject("probe", change(item, route=new.routing._callers[MemberId("probe"), "probe.mark"].next()), body)
         for packet in packets:
             new.send_packet("probe", packet)
         assert new.hand.result("probe.echo", b"alive") == b"alive"

@@ -109,7 +109,7 @@ def test_a_call_that_a_broker_has_touched_does_not_run(trick: Change, tmp_path: 
 def test_a_call_cannot_be_redirected_to_another_handler(tmp_path: Path) -> None:
     """I2, F3: sent to the address of `die`: the handler that the ciphertext names is compared with it."""
     with Middle(tmp_path) as middle:
-        address = middle.routing._callers["probe.die"].next()
+        address = middle.routing._callers[MemberId("probe"), "probe.die"].next()
         middle.play = Hook(Kind.CALL, "probe", lambda item, body: [(change(item, route=address), body)])
         promise = middle.hand.send("probe.mark", "touched")
         assert promise.outcome() == "Refused"
@@ -121,7 +121,7 @@ def test_a_call_delivered_twice_runs_once(tmp_path: Path) -> None:
     """F1, A27, A6: at the same address, and at fresh ones, as often as the broker likes."""
 
     def again(item: Routed, body: bytes) -> Passing:
-        fresh = [middle.routing._callers["probe.mark"].next() for _ in range(3)]
+        fresh = [middle.routing._callers[MemberId("probe"), "probe.mark"].next() for _ in range(3)]
         return [(item, body), (item, body), *((change(item, route=each), body) for each in fresh)]
 
     with Middle(tmp_path) as middle:
@@ -171,7 +171,7 @@ def test_a_call_of_the_last_ring_does_not_run_in_the_next(tmp_path: Path) -> Non
         for item, body in calls + handshakes:
             middle.inject("probe", item, body)
             if item.kind == Kind.CALL:
-                address = middle.routing._callers["probe.mark"].next()
+                address = middle.routing._callers[MemberId("probe"), "probe.mark"].next()
                 middle.inject("probe", change(item, route=address), body)
         assert middle.hand.result("probe.echo", b"new") == b"new"
         assert (middle.ran(), len(middle.member("probe").noticed())) == (["one", "two", "three"], 3 * 2 + 2)

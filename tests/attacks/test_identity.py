@@ -330,7 +330,7 @@ BOOT: Final = control.Boot("broker", "broker", "", (), ())
 OUT_OF_ORDER: Final[dict[str, control.ToChild]] = {
     "a second boot": BOOT,
     "a second join": control.Join(EPOCH, bytes(32), ()),
-    "another's ticket": control.Admit(control.SessionTicket("x", "extension", "vault", bytes(32), ())),
+    "another's ticket": control.Admit(control.SessionTicket("x", "extension", "vault", "enclave", bytes(32), ())),
 }
 
 

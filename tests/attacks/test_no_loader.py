@@ -28,12 +28,15 @@ ALLOWED: Final = {
     ("actors/__init__.py", "import_module"): "the same",
     ("actors/child.py", "importlib"): "the actor that the supervisor's Boot names, before there is any ring",
     ("actors/child.py", "import_module"): "the same",
+    ("actors/reference.py", "importlib"): "metadata of the installed entry points, in the process of the declaration",
     ("messages/sandbox.py", "exec"): "the name of a field, where it is declared",
     ("messages/errors.py", "vars"): "the table of errors that travel, made once when it is imported",
 }
 DYNAMIC: Final = {
     "actors/__init__.py": "lazy re-exports, of names that are written there",
+    "actors/approving.py": "the handler of an Invocation, as in process_actor.py; the fields of its own types",
     "actors/child.py": "the actor's class, by the supervisor's Boot",
+    "actors/grantable.py": "what a marked function offers for grants, by the names of functions written there",
     "messages/sandbox.py": "its own fields, by the names that stand there",
     "actors/process_actor.py": "the handler of an Invocation: a name of the manifest, never one that came in a message",
 }

@@ -47,7 +47,10 @@ OPTIONS: Final = {
     "run": ["reference", "log", "quiet", "learn", "help"],
     "demo": ["help"],
     "doctor": ["reference", "as_json", "help"],
+    "lint": ["reference", "log", "as_json", "help"],
+    "explain": ["reference", "words", "log", "as_json", "help"],
     "attack": ["reference", "positions", "prefixes", "verbose", "as_json", "only_list", "help"],
+    "stubs": ["reference", *("language",) * 3, "member", "folder", "help"],
     "completion": ["shell", "help"],
     "vault create": ["password_only", "keychain_only", "as_json", *VAULT],
     "vault status": ["as_json", *COMMON],
@@ -96,7 +99,7 @@ OPTIONS: Final = {
     "secret totp": ["name", "as_json", *VAULT],
     "secret constrain": ["name", *CONSTRAINTS, "as_json", *VAULT],
 }
-"""Every option of every command. `--learn` confines nothing, and says so; it changes nothing about the ring."""
+"""Every option of every command. `--learn` confines nothing, and says so; it changes nothing about who is trusted."""
 TEMPTING: Final = {
     **dict.fromkeys(("TROLLBRIDGE_TEST", "TROLLBRIDGE_DEBUG", "TROLLBRIDGE_INSECURE", "TROLLBRIDGE_LEAST"), "1"),
     **dict.fromkeys(("TESTING", "DEBUG", "CI", "PYTEST_CURRENT_TEST", "PYTHONOPTIMIZE"), "1"),
@@ -152,12 +155,14 @@ def test_no_option_and_no_argument_is_for_tests() -> None:
     """A51, R10: the command's options, the declaration's arguments and the first message's fields are these."""
     found = {name: [*(str(each.name) for each in command.params), "help"] for name, command in _commands(cli)}
     assert found == OPTIONS
-    assert list(inspect.signature(App).parameters) == ["ui", "enclaves", "extensions", "grants", "intensity", "least"]
+    assert list(inspect.signature(App).parameters) == [
+        *("ui", "enclaves", "hosts", "extensions", "grants", "intensity", "least"),
+    ]
     assert list(inspect.signature(Child).parameters) == [
-        *("actor", "name", "settings", "sandbox", "least", "descriptors"),
+        *("actor", "name", "settings", "sandbox", "least", "descriptors", "memory", "replicas"),
     ]
     fields = [each.name for each in msgspec.structs.fields(Boot)]
-    assert fields == ["member", "role", "actor", "settings", "path", "sandbox", "home", "learn"]
+    assert fields == ["member", "role", "actor", "settings", "path", "sandbox", "home", "learn", "memory", "service"]
 
 
 def test_no_shipped_file_speaks_of_tests() -> None:

@@ -399,7 +399,7 @@ def test_a_flood_of_tiny_items_is_cut_off() -> None:
         honest = Honest(broker)
         honest.converse()
         before = settled(broker)
-        for tiny in ([4, bytes(16)], [2, ""], [3, "", b""], [6, "", 0]):
+        for tiny in ([4, bytes(16)], [2, ""], [3, "", b"", ""], [6, "", 0], [7, ""]):
             extra = honest.intruder()
             count = 180_000 // len(pack(tiny))
             extra.end.send(sealed_record(extra, pack([tiny] * count)))

@@ -1,4 +1,4 @@
-"""An application with the shipped vault and an extension that was granted all of its API keys, and what they do."""
+"""An application with the shipped vault and an extension that was granted every use of API keys, and what they do."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 PASSWORD: Final = "secret"
 VALUE: Final = b"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 REQUEST: Final = HttpRequest("GET", "https://example.com/", (), ("@method",))
-HANDLERS: Final = (
-    *("set_secret", "get_secret", "rename_secret", "delete_secret", "list_secrets", "hmac_secret", "sign_request"),
-    *("bearer", "totp", "constraints", "constrain", "approvals", "approve", "refuse"),
-)
+USES: Final = ("get_secret", "list_secrets", "hmac_secret", "sign_request", "bearer", "totp", "constraints")
+"""What anybody may be granted."""
+CORE: Final = ("set_secret", "rename_secret", "delete_secret", "constrain", "approvals", "approve", "refuse")
+"""What nobody but the core UI may be granted."""
 PATIENCE: Final = 30.0
 
 
@@ -45,12 +45,13 @@ class Console(Puppet):
 def application(*, path: str, extension: str) -> App:
     """Return a puppet, the vault, and an extension that obeys the socket at `extension`."""
     console = f"{__name__}:Console"
-    granted = [f"vault.{each}" for each in HANDLERS]
+    granted = [f"vault.{each}" for each in USES]
+    core = [f"vault.{each}" for each in (*CORE, "create", "status", "lock")]
     return App(
         ui=Child(console, name="console"),
         enclaves=[Child("trollbridge.enclave.vault:Vault", settings={"path": path})],
         extensions=[Child(console, name="extra", settings={"strings": extension}, sandbox=Sandbox(network=("unix",)))],
-        grants={"console": ["vault.create", "vault.status", "vault.lock", *granted], "extra": granted},
+        grants={"console": [*core, *granted], "extra": granted},
     )
 
 

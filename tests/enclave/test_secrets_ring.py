@@ -23,7 +23,7 @@ USED = {
 
 
 def test_an_extension_uses_keys_and_the_core_keeps_them(tmp_path: Path) -> None:
-    """What shows a key is sealed, what changes one is refused, an approval is the core's (R8, A41, K2)."""
+    """What shows a key is sealed, what changes one is not there, an approval is the core's (R8, A41, A48, K2)."""
     (tmp_path / "home").mkdir()
     with Backstage(tmp_path) as back:
         settings = {"path": str(tmp_path / "home" / "a.vault"), "extension": back.path}
@@ -33,7 +33,7 @@ def test_an_extension_uses_keys_and_the_core_keeps_them(tmp_path: Path) -> None:
             puppet.act(acts.keep)
             assert puppet.act(acts.use) == {**USED, "get": "bytes", "bearer": "str"}
             assert extra.act(acts.use) == {**USED, "get": "Sealed", "bearer": "Sealed"}
-            assert extra.act(acts.meddle) == ["NotAllowed"]
+            assert extra.act(acts.meddle) == ["NoSuchHandler"]
             assert puppet.act(acts.decide, verdict="approve") == [
                 f"console hmac-sha256 secret:{HMAC} data",
                 f"extra hmac-sha256 secret:{HMAC} data",

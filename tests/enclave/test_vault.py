@@ -89,6 +89,17 @@ def test_what_was_decrypted_is_for_the_core_ui_alone() -> None:
     assert sorted(name for name, mark in marks.items() if mark.idempotent) == ["challenge", "check", "status"]
 
 
+def test_whoever_is_not_the_core_ui_can_be_granted_uses_only() -> None:
+    """What makes, opens, changes, deletes or approves anything needs the core; others are granted uses (A41, A48)."""
+    anybodys = {name for name, each in exported(Vault).items() if not each.mark.core}
+    assert anybodys == {
+        *("sign", "verify", "encrypt", "decrypt", "hmac_secret", "sign_request", "bearer", "totp", "get_secret"),
+        *("begin", "feed", "feed_plain", "finish", "finish_plain", "cancel"),
+        *("list_keys", "show_key", "export_public", "key_locks", "secret_locks", "list_secrets", "constraints"),
+        *("status", "check", "lock"),
+    }
+
+
 def test_a_whole_document_fits_and_a_flood_does_not() -> None:
     """Whole documents and lists have room for 64 MiB in armor, streams for a piece, the others the default (P3)."""
     limits = {name: each.mark.max_bytes for name, each in exported(Vault).items()}

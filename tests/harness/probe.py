@@ -14,6 +14,7 @@ import socket
 import stat
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 from trollbridge.actors.handler import handler
@@ -134,6 +135,12 @@ class Probe(EnclaveActor):
     def pid(self) -> int:
         """Return the process."""
         return os.getpid()
+
+    @handler
+    def drip(self, items: int) -> Generator[int, None, str]:
+        """Count, an item at a time; return what was counted to."""
+        yield from range(items)
+        return f"up to {items}"
 
     @handler
     def modules(self) -> tuple[str, ...]:

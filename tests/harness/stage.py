@@ -23,7 +23,7 @@ JOURNAL = {"journal": os.devnull}
 """What a probe that keeps no journal is given: its sandbox names the setting."""
 HANDLERS = (
     *("echo", "mark", "secret", "fail", "refuse", "hold", "busy", "die", "leave", "pid"),
-    *("modules", "descriptors", "environment"),
+    *("modules", "descriptors", "environment", "drip"),
 )
 
 

@@ -72,7 +72,7 @@ def _no_uids() -> None:
         lease = known.get(uid) or self._leased.get(uid) or check(self, uid, member, receiver)
         known[uid] = lease
         answering = uids.Lease(member, lease.enclave, lease.handler)
-        self._held.setdefault(answering, 0)
+        self._held.setdefault(answering.credit, 0)
         self._called[uid] = answering
         return lease
 

@@ -109,7 +109,7 @@ def test_a_type_that_holds_itself_is_decoded_to_no_great_depth(depth: int) -> No
     """P3: descriptions of types nest; what nests too deep is malformed, there and in a manifest."""
     spec = b"\x92\x02" * depth + b"\x92\x01\xa3int"
     codec: Codec[Any] = Codec(TypeSpec)
-    welcome = b"\x05\x92\x91\x97\xa1x\xc4\x10" + bytes(16) + b"\x90" + spec + b"\xc2\xc2\x01\x90"
+    welcome = b"\x05\x92\x91\x98\xa1x\xc4\x10" + bytes(16) + b"\x90" + spec + b"\xc2\xc2\x01\xc0\x90"
     if depth == 15:
         assert codec.encode(codec.decode(spec)) == spec
         assert payloads.encode(payloads.decode(welcome)) == welcome

@@ -13,6 +13,7 @@ from trollbridge.messages.control import (
     Admit,
     Begin,
     Boot,
+    CloseWindow,
     Dismantle,
     Dismantled,
     Errand,
@@ -20,6 +21,7 @@ from trollbridge.messages.control import (
     Failed,
     FailureKind,
     FromChild,
+    Granted,
     Hello,
     Join,
     Kept,
@@ -35,13 +37,15 @@ from trollbridge.messages.control import (
     Statement,
     Stop,
     ToChild,
+    WindowClosed,
 )
 from trollbridge.messages.errors import Malformed
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.posture import Evidence, Level, Mechanism, Posture, State
 from trollbridge.messages.sandbox import Sandbox
 
 TOKEN: Final = b"t" * 32
-TICKET: Final = SessionTicket("console", "ui", "vault", TOKEN, ("sign",))
+TICKET: Final = SessionTicket("console", "ui", "vault", "enclave", TOKEN, (Grant("sign"),))
 EVIDENCE: Final = (
     Evidence(Mechanism.SECCOMP, State.IN_FORCE, "Seccomp: 2"),
     Evidence(Mechanism.LANDLOCK, State.MISSING, "ABI 0", "a newer kernel"),
@@ -59,8 +63,10 @@ TO: Final[tuple[ToChild, ...]] = (
         "/there",
     ),
     Join(1, TOKEN, (TICKET,), ()),
-    Join(1, TOKEN, (TICKET,), ("sign", "list")),
+    Join(1, TOKEN, (TICKET,), (Granted("console", "ui", (Grant("sign"), Grant("list"))),)),
     OpenLink(1, "console", "ui", 42, TOKEN, ("vault.sign",), ("vault",)),
+    OpenLink(1, "vault_2", "enclave", 42, TOKEN, (), ("console",), "vault"),
+    Admit(SessionTicket("extra", "extension", "vault_2", "enclave", TOKEN, (Grant("sign"),), "vault")),
     Seal((MemberRecord("console", "ui", 42),)),
     Seal((), (Posture("console", "ui", 42, Level.PARTIAL, EVIDENCE),)),
     Admit(TICKET),
@@ -69,6 +75,7 @@ TO: Final[tuple[ToChild, ...]] = (
     Stop(),
     Kept(Posture("extra", "extension", 43, Level.FULL, EVIDENCE)),
     Begin(),
+    WindowClosed(),
 )
 FROM: Final[tuple[FromChild, ...]] = (
     Hello(),
@@ -81,6 +88,7 @@ FROM: Final[tuple[FromChild, ...]] = (
     Hello(EVIDENCE, (ErrandKind.KEYCHAIN, ErrandKind.SCRIBE)),
     Errand(ErrandKind.KEYCHAIN),
     Statement(EVIDENCE),
+    CloseWindow(),
 )
 
 
@@ -116,8 +124,8 @@ def test_a_child_cannot_command(message: ToChild) -> None:
 
 def test_tags_are_what_they_were() -> None:
     """A11: the number of a message is part of the protocol."""
-    assert [encode(each)[1] for each in TO] == [1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 9, 10]
-    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6, 1, 7, 8]
+    assert [encode(each)[1] for each in TO] == [1, 1, 2, 2, 3, 3, 5, 4, 4, 5, 6, 7, 8, 9, 10, 11]
+    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6, 1, 7, 8, 9]
 
 
 @pytest.mark.parametrize("message", [*TO, *FROM, TICKET], ids=lambda message: type(message).__name__)
@@ -133,7 +141,7 @@ def test_a_token_has_32_bytes(size: int) -> None:
     for message in (Join(1, b"t" * size, ()), OpenLink(1, "a", "ui", 1, b"t" * size, (), ())):
         with pytest.raises(Malformed):
             TO_CHILD.decode(encode(message))
-    short = SessionTicket("console", "ui", "vault", b"t" * size, ())
+    short = SessionTicket("console", "ui", "vault", "enclave", b"t" * size, ())
     for carrying in (Join(1, TOKEN, (short,)), Admit(short)):
         with pytest.raises(Malformed):
             TO_CHILD.decode(encode(carrying))
@@ -151,8 +159,8 @@ def test_a_join_has_always_four_elements() -> None:
 
 NONE: Final[list[object]] = []
 WHOLE: Final[tuple[tuple[Codec[ToChild] | Codec[FromChild], list[object]], ...]] = (
-    (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, None, "", ""]),
-    (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, [NONE, NONE, NONE, NONE, False], "/nowhere", ""]),
+    (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, None, "", "", 0, ""]),
+    (TO_CHILD, [1, "vault", "enclave", "a:B", NONE, NONE, [NONE, NONE, NONE, NONE, False], "/nowhere", "", 0, ""]),
     (TO_CHILD, [4, NONE, NONE]),
     (FROM_CHILD, [1, NONE, NONE]),
 )
@@ -200,5 +208,5 @@ def test_the_names_of_notices_never_change() -> None:
     assert {each.value for each in NoticeKind} == {
         *("uid.refused", "lease.refused", "record.refused", "envelope.refused", "sender.refused"),
         *("reply.dropped", "join.refused", "link.lost", "member.removed", "handler.failed", "call.late"),
-        "sandbox.denied",
+        *("sandbox.denied", "grant.used", "call.refused"),
     }

@@ -50,10 +50,11 @@ def test_the_repr_shows_the_header_and_no_body() -> None:
     assert repr(ENVELOPE) == "<Envelope console to vault, kind 3, no. 4, 6 bytes>"
 
 
-def test_the_kinds_are_five() -> None:
-    """A11: a closed set; a sixth is unknown to both sides."""
+def test_the_kinds_are_seven() -> None:
+    """A11: a closed set; an eighth is unknown to both sides."""
     assert {each.name: each.value for each in Kind} == {
-        "HANDSHAKE": 1, "SESSION": 2, "CALL": 3, "REPLY": 4, "PART": 5,
+        "HANDSHAKE": 1, "SESSION": 2, "CALL": 3, "REPLY": 4, "PART": 5, "ITEM": 6,
+        "STEER": 7,
     }  # fmt: skip
 
 

@@ -76,9 +76,9 @@ def test_a_method_that_is_no_plain_name_is_no_handler(name: str) -> None:
     assert HANDLER.fullmatch(name) is None
 
 
-def test_the_roles_are_four() -> None:
+def test_the_roles_are_these() -> None:
     """I3: nothing else can be in a spawn record."""
-    assert [each.value for each in Role] == ["ui", "broker", "enclave", "extension", "errand"]
+    assert [each.value for each in Role] == ["ui", "broker", "enclave", "extension", "host", "errand"]
 
 
 def test_a_new_uid_has_128_bits_from_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,19 @@ from trollbridge.messages.ids import SessionCode
 from trollbridge.messages.payloads import (
     Call,
     Fault,
+    Halt,
     HandlerEntry,
     Parameter,
     Payload,
+    Progress,
+    Pull,
     Result,
     RingKeyAccepted,
     RingKeyOffer,
+    SealedItem,
     SealedResult,
+    StreamItem,
+    StreamProgress,
     Welcome,
     decode,
     encode,
@@ -39,6 +45,11 @@ EVERY: Final[tuple[Payload, ...]] = (
     Welcome((ENTRY,), ("die",)),
     RingKeyOffer(b"k" * 32),
     RingKeyAccepted(b"12345678"),
+    StreamItem(3, b"\x01"),
+    SealedItem(2**64 - 1, b"sealed"),
+    StreamProgress(0, Progress(1, 2, "half")),
+    Pull(16),
+    Halt(),
 )
 
 
@@ -64,7 +75,7 @@ def test_a_payload_is_frozen_and_owns_its_bytes(payload: Payload) -> None:
     buffer[:] = bytes(len(buffer))
     assert arrived == payload
     with pytest.raises(AttributeError):
-        setattr(arrived, type(payload).__struct_fields__[0], None)
+        setattr(arrived, (*type(payload).__struct_fields__, "more")[0], None)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +83,17 @@ def test_a_payload_is_frozen_and_owns_its_bytes(payload: Payload) -> None:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(b"\x00", id="kind 0"),
-        pytest.param(b"\x08" + bytes(32), id="kind 8"),
+        pytest.param(b"\x0d" + bytes(32), id="kind 13"),
+        pytest.param(b"\x08" + bytes(7), id="an item with a short number"),
+        pytest.param(b"\x09" + bytes(7), id="a sealed item with a short number"),
+        pytest.param(b"\x0a" + bytes(8) + packed([-1, 2, ""]), id="progress below nothing"),
+        pytest.param(b"\x0a" + bytes(8) + packed([1, 2]), id="progress without a note"),
+        pytest.param(b"\x0a" + packed([1, 2, ""]), id="progress without a number"),
+        pytest.param(b"\x0b" + packed([0]), id="a pull of nothing"),
+        pytest.param(b"\x0b" + packed([-1]), id="a pull of less"),
+        pytest.param(b"\x0b" + packed([2**64 - 1]) + b"\0", id="a pull and a byte"),
+        pytest.param(b"\x0c", id="a halt without a body"),
+        pytest.param(b"\x0c" + packed([1]), id="a halt that says more"),
         pytest.param(b"\xff", id="kind 255"),
         pytest.param(b"\x01", id="call of nothing"),
         pytest.param(b"\x01" + bytes(15), id="call with a short code"),

@@ -15,6 +15,7 @@ from trollbridge.messages.record import (
     Credit,
     Item,
     Lease,
+    Left,
     Publish,
     PublishedHandler,
     Refusal,
@@ -33,10 +34,11 @@ ROUTED: Final = route(ENVELOPE, b"")
 EVERY: Final[tuple[Item, ...]] = (
     ROUTED,
     Request("vault.sign"),
-    Lease("vault.sign", UID * 2),
+    Lease("vault.sign", UID * 2, "vault_2"),
     Refusal(UID),
     Publish((PublishedHandler("sign", bytes(32)),)),
     Credit("vault", 2),
+    Left("plugin"),
 )
 ITEMS: Final[Codec[tuple[Item, ...]]] = Codec(tuple[Item, ...])
 
@@ -49,7 +51,7 @@ def record(*found: tuple[Item, bytes]) -> bytes:
 def test_every_item_of_the_union_is_looked_at() -> None:
     """A11: the corpus of these tests is whole, and each keeps its number."""
     assert tuple(type(each) for each in EVERY) == get_args(Item)
-    assert [ITEMS.encode((each,))[2] for each in EVERY] == [1, 2, 3, 4, 5, 6]
+    assert [ITEMS.encode((each,))[2] for each in EVERY] == [1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("items", [(), *[(each,) for each in EVERY], EVERY], ids=len)

@@ -1,4 +1,4 @@
-"""The ring key: one object, not shown, not copied, inert once dropped; what it seals opens in its own epoch only."""
+"""The ring key: one object, not shown, not copied; what it seals opens in its own epoch, for what was asked for."""
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
@@ -15,13 +15,15 @@ import pytest
 from trollbridge.messages import aead, labels
 from trollbridge.messages.errors import AuthenticationFailed, Malformed, UsageError
 from trollbridge.messages.ids import Epoch
-from trollbridge.messages.ring_key import SEALED, RingKey, Sealed
+from trollbridge.messages.ring_key import ASKED_SIZE, SEALED, RingKey, Sealed, asked
 from trollbridge.messages.secret import Secret
 
 VECTORS: Final = json.loads((Path(__file__).parents[1] / "vectors" / "derivations.json").read_text("utf-8"))
 KEY: Final = bytes(range(32))
 EPOCH: Final = Epoch(7)
-SIZES: Final = (0, 1, 124, 125, 1000, 100_000)
+SIZES: Final = (0, 1, 92, 93, 1000, 100_000)
+MAIL: Final = asked(b"\x91\xa4mail")
+BANK: Final = asked(b"\x91\xa4bank")
 
 
 def ring_key() -> RingKey:
@@ -32,9 +34,10 @@ def ring_key() -> RingKey:
 def test_the_frozen_result_opens_and_ours_differs_by_its_salt_only() -> None:
     """A46: salt, key and ciphertext as another implementation computed them."""
     frozen = VECTORS["sealed_result"]
-    value, ciphertext = bytes.fromhex(frozen["value"]), bytes.fromhex(frozen["ciphertext"])
-    assert ring_key().open(Sealed(7, "vault.secret", bytes.fromhex(VECTORS["salt"]), ciphertext)) == value
-    ours = ring_key().seal("vault.secret", value)
+    value, ciphertext, what = (bytes.fromhex(frozen[each]) for each in ("value", "ciphertext", "asked"))
+    assert (asked(bytes.fromhex(frozen["arguments"])), len(what)) == (what, ASKED_SIZE)
+    assert ring_key().open(Sealed(7, "vault.secret", bytes.fromhex(VECTORS["salt"]), ciphertext), what) == value
+    ours = ring_key().seal("vault.secret", value, what)
     assert (ours.epoch, ours.handler, len(ours.salt), len(ours.ciphertext)) == (7, "vault.secret", 32, len(ciphertext))
 
 
@@ -42,12 +45,14 @@ def test_the_frozen_result_opens_and_ours_differs_by_its_salt_only() -> None:
 def test_a_result_of_any_length_opens_to_itself(size: int) -> None:
     """A41: for whoever holds the key of the epoch."""
     value = bytes(range(256)) * (size // 256 + 1)
-    assert ring_key().open(ring_key().seal("vault.secret", value[:size])) == value[:size]
+    sealed = ring_key().seal("vault.secret", value[:size], MAIL)
+    assert ring_key().open(sealed) == ring_key().open(sealed, MAIL) == value[:size]
 
 
 def test_equal_results_of_one_size_class_show_equal_lengths_and_nothing_else() -> None:
-    """R2, A19: two sealed replies with one known plaintext share no byte that tells anything."""
-    first, second = (ring_key().seal("vault.secret", b"known") for _ in range(2))
+    """R2, A19: two sealed replies with one known plaintext share no byte that tells anything, or what it is for."""
+    first, second = (ring_key().seal("vault.secret", b"known", MAIL) for _ in range(2))
+    assert MAIL not in SEALED.encode(first)
     assert first.salt != second.salt
     assert len(first.ciphertext) == len(second.ciphertext) == 128 + 16
     combined = bytes(a ^ b for a, b in zip(first.ciphertext, second.ciphertext, strict=True))
@@ -56,7 +61,7 @@ def test_equal_results_of_one_size_class_show_equal_lengths_and_nothing_else() -
 
 def test_a_changed_field_opens_nothing() -> None:
     """A46, F3: epoch, handler, salt and ciphertext are all bound."""
-    sealed = ring_key().seal("vault.secret", b"value")
+    sealed = ring_key().seal("vault.secret", b"value", MAIL)
     changed = [
         msgspec.structs.replace(sealed, epoch=8),
         msgspec.structs.replace(sealed, handler="vault.secre"),
@@ -70,9 +75,20 @@ def test_a_changed_field_opens_nothing() -> None:
             ring_key().open(each)
 
 
+def test_a_result_opens_for_what_was_asked_for_only() -> None:
+    """A41, F3: whoever offers the value of one entry for another's is refused; so is what no arguments are bound to."""
+    mail, bank = (ring_key().seal("vault.secret", b"value", each) for each in (MAIL, BANK))
+    assert (ring_key().open(mail, MAIL), ring_key().open(bank, BANK)) == (b"value", b"value")
+    mixed = msgspec.structs.replace(mail, ciphertext=bank.ciphertext)
+    others = [bytes(ASKED_SIZE), b"", MAIL[:-1], bytes([MAIL[0] ^ 1]) + MAIL[1:]]
+    for sealed, what in [(mail, BANK), (bank, MAIL), (mixed, MAIL), (mixed, BANK), *((mail, each) for each in others)]:
+        with pytest.raises(AuthenticationFailed):
+            ring_key().open(sealed, what)
+
+
 def test_the_next_epochs_key_opens_nothing_of_this_one() -> None:
     """R1: not even if the same 32 bytes were dealt twice."""
-    sealed = ring_key().seal("vault.secret", b"value")
+    sealed = ring_key().seal("vault.secret", b"value", MAIL)
     for other in (RingKey(KEY, Epoch(8)), RingKey(bytes(32), EPOCH)):
         with pytest.raises(AuthenticationFailed):
             other.open(sealed)
@@ -85,9 +101,10 @@ def test_the_next_epochs_key_opens_nothing_of_this_one() -> None:
     "plaintext",
     [
         pytest.param(b"", id="nothing"),
-        pytest.param(b"\xff\xff\xff\xff" + bytes(124), id="a giant length"),
-        pytest.param((1).to_bytes(4, "big") + b"x", id="not padded"),
-        pytest.param((1).to_bytes(4, "big") + b"x" + bytes(122) + b"\1", id="padding that says something"),
+        pytest.param(MAIL, id="no length"),
+        pytest.param(MAIL + b"\xff\xff\xff\xff" + bytes(92), id="a giant length"),
+        pytest.param(MAIL + (1).to_bytes(4, "big") + b"x", id="not padded"),
+        pytest.param(MAIL + (1).to_bytes(4, "big") + b"x" + bytes(90) + b"\1", id="padding that says something"),
     ],
 )
 def test_a_plaintext_that_is_not_laid_out_so_is_malformed(plaintext: bytes) -> None:
@@ -101,9 +118,9 @@ def test_a_plaintext_that_is_not_laid_out_so_is_malformed(plaintext: bytes) -> N
 def test_a_dropped_key_is_inert_for_whoever_kept_it() -> None:
     """A44: it seals nothing, opens nothing and reveals nothing."""
     key = ring_key()
-    sealed = key.seal("vault.secret", b"value")
+    sealed = key.seal("vault.secret", b"value", MAIL)
     key.drop()
-    for use in (lambda: key.open(sealed), lambda: key.seal("vault.secret", b""), key.reveal):
+    for use in (lambda: key.open(sealed), lambda: key.seal("vault.secret", b"", MAIL), key.reveal):
         with pytest.raises(AuthenticationFailed):
             use()
     assert key._key is None
@@ -115,7 +132,7 @@ def test_a_key_stays_where_it_was_put_and_is_wiped_there() -> None:
     key = RingKey(Secret(place), EPOCH)
     assert key._key is not None
     assert key._key.view is place
-    assert ring_key().open(key.seal("vault.secret", b"value")) == b"value"
+    assert ring_key().open(key.seal("vault.secret", b"value", MAIL)) == b"value"
     assert place == KEY
     key.drop()
     assert place == bytes(32)
@@ -144,12 +161,12 @@ def test_a_key_of_another_size_is_refused(size: int) -> None:
 
 def test_the_repr_of_a_sealed_result_shows_where_it_comes_from() -> None:
     """A41: an extension may print it."""
-    assert repr(ring_key().seal("vault.secret", b"v")) == "<Sealed result of vault.secret, epoch 7>"
+    assert repr(ring_key().seal("vault.secret", b"v", MAIL)) == "<Sealed result of vault.secret, epoch 7>"
 
 
 def test_a_sealed_result_survives_its_encoding() -> None:
     """A41: an extension carries it as a value; a short salt is refused where it arrives."""
-    sealed = ring_key().seal("vault.secret", b"v")
+    sealed = ring_key().seal("vault.secret", b"v", MAIL)
     assert SEALED.decode(SEALED.encode(sealed)) == sealed
     with pytest.raises(Malformed):
         SEALED.decode(SEALED.encode(msgspec.structs.replace(sealed, salt=bytes(31))))

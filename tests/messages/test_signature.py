@@ -57,7 +57,16 @@ class Endless(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     inner: Endless | None
 
 
+class Reserved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One with a field that Python's classes have a use for."""
+
+    __doc__: str
+
+
 INT: Final = Scalar("int")
+UNREADABLE: Final = ("\N{LATIN SMALL LIGATURE FI}", "\N{MATHEMATICAL BOLD SMALL I}f")
+NO_NAMES: Final = ("__slots__", "__annotations__", "__weakref__", "__dict__", "__post_init__", "__proto__", *UNREADABLE)
+"""What Python's classes give a meaning to, and what its parser would make another name of."""
 POINT: Final = StructOf("Point", (Field("x", INT), Field("y", OneOf((Scalar("float"), Scalar("none"))))))
 CASES: Final[list[tuple[object, TypeSpec, str]]] = [
     (bytes, Scalar("bytes"), "bytes"),
@@ -92,7 +101,7 @@ def test_an_annotation_becomes_a_value_and_a_type_again(annotation: object, spec
     "annotation",
     [
         *(object, Any, type, callable, complex, set[int], list[int], bytearray, memoryview),
-        *(dict[int, str], dict, tuple, tuple[()], Loose, Tagged, Endless, "int", 7, ...),
+        *(dict[int, str], dict, tuple, tuple[()], Loose, Tagged, Endless, Reserved, "int", 7, ...),
         *(tuple[object, ...], str | list[int], BaseException, sys),
     ],
     ids=repr,
@@ -124,11 +133,16 @@ def test_nesting_ends_somewhere() -> None:
 
 
 def test_a_spec_that_describes_no_type_is_malformed() -> None:
-    """P5: an unknown scalar, a name that is no name, two fields of one name."""
+    """P5: an unknown scalar, a name that is no name, two fields of one name, a name that no class could be made with.
+
+    One of `__slots__`, `__annotations__` and `__weakref__` would end the UI that takes the manifest by another error.
+    """
     wrong: list[TypeSpec] = [
         *(Scalar("object"), Scalar("os"), Scalar(""), Scalar("int "), Scalar("NoneType"), SequenceOf(Scalar("type"))),
         *(StructOf("os.path", ()), StructOf("", ()), StructOf("A", (Field("a b", INT),)), StructOf("A;", ())),
         StructOf("A", (Field("x", INT), Field("x", INT))),
+        *(StructOf("A", (Field(each, INT),)) for each in NO_NAMES),
+        *(StructOf(each, ()) for each in NO_NAMES),
     ]
     for each in wrong:
         with pytest.raises(Malformed):

@@ -50,7 +50,8 @@ class Clerk(pykka.ThreadingActor):
 
     def passed_on(self, word: bytes) -> Promise[Any]:
         """Answer with the promise itself."""
-        return self._bridge.left.echo(word)
+        promise: Promise[Any] = self._bridge.left.echo(word)
+        return promise
 
 
 class Mixed(UiActor):

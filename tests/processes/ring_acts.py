@@ -51,9 +51,9 @@ def sealed_twice(strings: Strings) -> list[list[bytes]]:
         raise ConnectionError
     opened = ring_key.__class__.open
 
-    def keep(self: Any, sealed: Sealed) -> bytes:  # noqa: ANN401  # the ring key
+    def keep(self: Any, sealed: Sealed, what: bytes | None = None) -> bytes:  # noqa: ANN401  # the ring key
         found.append(sealed)
-        return opened(self, sealed)
+        return opened(self, sealed, what)
 
     ring_key.__class__.open = keep  # type: ignore[method-assign]
     for _ in range(2):
@@ -71,7 +71,7 @@ def use_what_is_left(strings: Strings, of: int) -> dict[str, str]:
     return {
         "seal for the session": _refusal(lambda: session.seal(Kind.CALL, HandlerUID(bytes(16)), NEVER, b"\x01")),
         "open the old sealed result": _refusal(lambda: ring_key.open(strings.kept["sealed"])),
-        "seal under the ring key": _refusal(lambda: ring_key.seal("probe.secret", b"")),
+        "seal under the ring key": _refusal(lambda: ring_key.seal("probe.secret", b"", bytes(32))),
         "reveal the ring key": _refusal(ring_key.reveal),
         "seal for the link": _refusal(lambda: endpoint._link.seal([])),
         "send on the old socket": _refusal(lambda: endpoint.socket.send(b"x")),
@@ -200,3 +200,16 @@ def _flipped(envelope: Envelope, position: int) -> Envelope:
     body = bytearray(envelope.body)
     body[position] ^= 1
     return msgspec.structs.replace(envelope, body=bytes(body))
+
+
+def wait_behind(strings: Strings, gate: str, within: float) -> str:
+    """In one record, call what is held at a gate and what can wait so long only; return how the latter ends."""
+    client, probe = strings.bridge._client, strings.bridge.probe
+    nudge, client.nudge = client.nudge, lambda: None
+    probe.pid().get(timeout=10)
+    probe.pid()  # what is called while this is outstanding leaves together, when somebody waits
+    strings.kept["held"] = probe.hold(gate)
+    try:
+        return _refusal(lambda: probe.mark.within(within)("late").get(timeout=10))
+    finally:
+        client.nudge = nudge

@@ -12,6 +12,7 @@ from tests.harness import acts
 from tests.harness.gate import Gate
 from tests.harness.puppeteer import Told, perform
 from tests.harness.running import PATIENCE
+from tests.processes import ring_acts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +99,22 @@ def test_a_call_whose_deadline_passes_is_never_started(tmp_path: Path) -> None:
         assert [held.get(), timely.get(), late.outcome()] == ["go on", 1, "DeadlineExceeded"]
         assert puppet.leave() == 0
     assert journal.read_text().split() == ["start", "timely"]
+
+
+def test_a_call_whose_deadline_passes_in_the_inbox_is_never_started(tmp_path: Path) -> None:
+    """A14: it came in time, behind one that took longer than it could wait."""
+    journal = tmp_path / "journal"
+    with Gate(tmp_path) as gate, perform(journal=str(journal)) as puppet:
+        first = puppet.send("probe.hold", gate.path)
+        gate.await_one()
+        gate.open()
+        assert [first.get(), puppet.result("probe.mark", "before")] == ["go on", 1]  # so there are leases
+        assert puppet.act(ring_acts.wait_behind, gate=gate.path, within=0.3) == "DeadlineExceeded"
+        gate.await_one()
+        gate.open()
+        assert puppet.result("probe.mark", "after") == 2
+        assert puppet.leave() == 0
+    assert journal.read_text().split() == ["start", "before", "after"]
 
 
 def test_a_cancelled_promise_stays_cancelled_when_its_reply_comes(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CODECS: Final[dict[str, tuple[Codec[Any], tuple[object, ...]]]] = {
     "to a child": (control.TO_CHILD, test_control.TO),
     "from a child": (control.FROM_CHILD, test_control.FROM),
     "items of a record": (record._ITEMS, (test_record.EVERY, ())),
-    "sealed result": (SEALED, (RingKey(bytes(32), Epoch(1)).seal("vault.secret", b"v"),)),
+    "sealed result": (SEALED, (RingKey(bytes(32), Epoch(1)).seal("vault.secret", b"v", bytes(32)),)),
     "fault": (payloads._FAULT, (payloads.Fault(2, "a", "b"),)),
     "welcome": (payloads._WELCOME, (test_payloads.EVERY[4],)),
     "offer": (payloads._OFFER, (payloads.RingKeyOffer(bytes(32)),)),

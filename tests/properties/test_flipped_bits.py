@@ -15,7 +15,7 @@ from trollbridge.messages.errors import AuthenticationFailed, Malformed, OutOfSe
 from trollbridge.messages.ids import Epoch, HandlerUID, MemberId, Microseconds
 from trollbridge.messages.noise import Split
 from trollbridge.messages.record import Link, Refusal, Request, Routed, envelope_of, route
-from trollbridge.messages.ring_key import SEALED, RingKey
+from trollbridge.messages.ring_key import SEALED, RingKey, asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def test_any_cut_or_splice_of_records(data: st.DataObject) -> None:
 def test_every_bit_of_a_sealed_result() -> None:
     """A46, A41: in its encoded form, as an extension would hand it on: it does not decode, or does not open."""
     key = RingKey(KEY, Epoch(1))
-    encoded = SEALED.encode(key.seal("vault.secret", b"value"))
+    encoded = SEALED.encode(key.seal("vault.secret", b"value", asked(b"\x90")))
     refused = 0
     for forgery in flipped(encoded):
         try:
@@ -139,7 +139,7 @@ def test_every_bit_of_a_sealed_result() -> None:
         with pytest.raises(AuthenticationFailed):
             key.open(sealed)
         refused += 1
-    assert (refused, key.open(SEALED.decode(encoded))) == (8 * len(encoded), b"value")
+    assert (refused, key.open(SEALED.decode(encoded), asked(b"\x90"))) == (8 * len(encoded), b"value")
 
 
 @given(content=CONTENTS, bits=st.sets(st.integers(0, 8 * 144 - 1), min_size=1, max_size=40))

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from tests.actors.switchboard import NOTARY, PLUGIN, UI, VAULT, Switchboard, routed
 from trollbridge.actors.routing import MOST_STRIKES, Port
-from trollbridge.actors.uids import CREDIT
+from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import HandlerUID, MemberId, Role
 from trollbridge.messages.record import Item, Lease, Refusal, Request, Routed
@@ -108,7 +108,8 @@ class Uids(RuleBasedStateMachine):
             return nothing()
         held = [*self.leased.values(), *self.called.values()].count(Worth(member, handler, self.epoch))
         granted = handler in GRANTED[member]
-        expected = CREDIT - held if granted else 0
+        most = CREDIT if member == UI else CREDIT_OF_EXTENSIONS
+        expected = most - held if granted else 0
         answer = self.board.take(member, Request(handler))
         if expected == 0:
             self._strike(member)

@@ -50,15 +50,17 @@ class Caller:
             self._check()
 
     def _call(self, number: int) -> Promise[bytes]:
+        promise: Promise[bytes]
         match number % EVERY:
             case 1:
-                return self._keeper.echo(LARGE)
+                promise = self._keeper.echo(LARGE)
             case 2:
-                return self._keeper.whisper()
+                promise = self._keeper.whisper()
             case 3:
-                return self._keeper.fail()
+                promise = self._keeper.fail()
             case _:
-                return self._keeper.echo(SMALL)
+                promise = self._keeper.echo(SMALL)
+        return promise
 
     def _check(self) -> None:
         number, promise = self._outstanding.popleft()

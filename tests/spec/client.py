@@ -7,10 +7,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.spec.keys import Handshake, fingerprint, open_result, prologue
+from tests.spec.keys import Handshake, asked, fingerprint, open_result, prologue
 from tests.spec.packing import Value, fields, pack, shaped, unpack
 from tests.spec.wire import (
     CALL,
+    FIRST_CREDIT,
     HANDSHAKE,
     LARGEST_CONTENT,
     LARGEST_RECORD,
@@ -20,6 +21,7 @@ from tests.spec.wire import (
     PART_SIZE,
     REQUEST,
     SESSION,
+    STEER,
     WINDOW,
     Envelope,
     Item,
@@ -60,6 +62,11 @@ class Handler:
     sensitive: bool
     idempotent: bool
     max_bytes: int
+    item: Value = None
+
+    def __str__(self) -> str:
+        """Return the full name."""
+        return f"{self.enclave}.{self.name}"
 
 
 class Peer:
@@ -85,10 +92,14 @@ class Client:
         self.seen: list[bytes] = []
         self.ring_key = os.urandom(32) if role == "ui" else b""
         self._calls: dict[bytes, Handler] = {}
+        self._asked: dict[bytes, bytes] = {}
         self._sequences: dict[bytes, int] = {}
         self._firsts: dict[bytes, int] = {}
         self._replies: dict[bytes, bytes] = {}
         self._refused: set[bytes] = set()
+        self.items: dict[bytes, list[Value]] = {}
+        self.asked: dict[bytes, int] = {}
+        """Of a stream, the items and the reports asked for so far, with the first credit."""
         self._items: deque[Item] = deque()
 
     # The link.
@@ -149,10 +160,15 @@ class Client:
             case _:
                 raise AssertionError
         for entry in entries:
+            assert isinstance(entry, list)
+            item = entry.pop()
+            assert item is None or isinstance(item, list)
             match shaped(entry, str, bytes, list, list, bool, bool, int):
                 case [str(name), bytes(code), list(parameters), result, bool(sensitive), bool(idempotent), int(most)]:
                     assert len(code) == 16
-                    found = Handler(peer.session.peer, name, code, parameters, result, sensitive, idempotent, most)
+                    found = Handler(
+                        peer.session.peer, name, code, parameters, result, sensitive, idempotent, most, item
+                    )
                     self.handlers[f"{found.enclave}.{name}"] = found
                 case _:
                     raise AssertionError
@@ -168,7 +184,7 @@ class Client:
         """Ask for a lease and return its UIDs."""
         self.send([REQUEST, handler])
         match self.next():
-            case [3, str(name), bytes(uids)]:
+            case [3, str(name), bytes(uids), ""]:
                 assert name == handler
                 return self._leased(name, uids)
             case other:
@@ -186,8 +202,9 @@ class Client:
             self.lease(handler)
         uid = self.uids[handler].pop()
         entry = self.handlers[handler]
-        self._calls[uid] = entry
-        self.send_content(uid, entry.enclave, b"\x01" + entry.code + pack(list(arguments)), deadline)
+        encoded = pack(list(arguments))
+        self._calls[uid], self._asked[uid] = entry, asked(encoded)
+        self.send_content(uid, entry.enclave, b"\x01" + entry.code + encoded, deadline)
         return uid
 
     def send_content(self, uid: bytes, enclave: str, content: bytes, deadline: int = 0) -> None:
@@ -227,9 +244,11 @@ class Client:
                 assert len(reply.route) == 16
                 self.uids[f"{handler.enclave}.{handler.name}"].append(reply.route)
                 self.seen.append(reply.route)
+            case Envelope(kind=6) as item:
+                self._item(item)
             case [4, bytes(uid)]:
                 self._refused.add(uid)
-            case [3, str(name), bytes(uids)]:
+            case [3, str(name), bytes(uids), ""]:
                 self._leased(name, uids)
             case [6, str(name), int(parts)]:
                 self.peers[name].window += parts
@@ -237,15 +256,66 @@ class Client:
             case other:
                 raise AssertionError(other)
 
+    # Streams.
+
+    def _item(self, envelope: Envelope) -> None:
+        handler, peer = self._calls[envelope.uid], self.peers[envelope.sender]
+        assert handler.enclave == envelope.sender
+        assert envelope.deadline == self._sequences[envelope.uid]
+        pieces = bytes(peer.assembly.pop(envelope.uid, bytearray()))
+        content = whole(pieces, self._firsts.pop(envelope.uid, 0), peer.session.open(envelope))
+        items = self.items.setdefault(envelope.uid, [])
+        assert content[1:9] == len(items).to_bytes(8, "big")
+        match content[0], content[9:]:
+            case 8, value:
+                assert not handler.sensitive
+                items.append(unpack(value))
+            case 9, sealed:
+                assert handler.sensitive
+                items.append(self._unseal(f"{handler}[{len(items)}]", sealed, self._asked[envelope.uid]))
+            case 10, progress:
+                items.append(fields(progress, int, int, str))
+            case _:
+                raise AssertionError(content[0])
+        assert len(items) <= self.asked.get(envelope.uid, FIRST_CREDIT)
+
+    def pull(self, uid: bytes, items: int) -> None:
+        """Ask for so many more items of a stream."""
+        self.asked[uid] = self.asked.get(uid, FIRST_CREDIT) + items
+        self.steer(uid, b"\x0b" + pack([items]))
+
+    def halt(self, uid: bytes) -> None:
+        """Want no more of a stream."""
+        self.steer(uid, b"\x0c" + pack([]))
+
+    def steer(self, uid: bytes, content: bytes) -> None:
+        """Say something about a stream."""
+        peer = self.peers[self._calls[uid].enclave]
+        self.send(peer.session.seal(STEER, uid, content, self._sequences[uid]))
+
+    def all(self, handler: str, *arguments: Value) -> tuple[list[Value], Value]:
+        """Call a handler that is a stream; return all of its items, and its result."""
+        uid = self.start(handler, *arguments)
+        while uid not in self._replies and uid not in self._refused:
+            self.take()
+            if len(self.items.get(uid, ())) == self.asked.get(uid, FIRST_CREDIT):
+                self.pull(uid, FIRST_CREDIT)
+        result = self.finish(uid)
+        return self.items.pop(uid, []), result
+
     def finish(self, uid: bytes) -> Value:
         """Wait for a call's reply and return its value; raises `FaultError` or `RefusedError`."""
         while uid not in self._replies and uid not in self._refused:
             self.take()
         if uid in self._refused:
             raise RefusedError
-        return self.value(self._calls.pop(uid), self._replies.pop(uid))
+        handler, content = self._calls.pop(uid), self._replies.pop(uid)
+        if handler.item is not None and content[0] != 4:
+            assert content[1:9] == len(self.items.get(uid, ())).to_bytes(8, "big")
+            content = content[:1] + content[9:]
+        return self.value(handler, content, self._asked.pop(uid))
 
-    def value(self, handler: Handler, content: bytes) -> Value:
+    def value(self, handler: Handler, content: bytes, what: bytes = b"") -> Value:
         """Return the value of a reply's content; raises `FaultError`."""
         match content[0], content[1:]:
             case 2, value:
@@ -253,7 +323,7 @@ class Client:
                 return unpack(value)
             case 3, sealed:
                 assert handler.sensitive
-                return self._unseal(handler, sealed)
+                return self._unseal(str(handler), sealed, what)
             case 4, fault:
                 match fields(fault, int, str, str):
                     case [int(code), str(name), str(text)]:
@@ -263,11 +333,13 @@ class Client:
             case _:
                 raise AssertionError(content[0])
 
-    def _unseal(self, handler: Handler, sealed: bytes) -> Value:
+    def _unseal(self, called: str, sealed: bytes, what: bytes) -> Value:
         match fields(sealed, int, str, bytes, bytes):
             case [int(epoch), str(name), bytes(salt), bytes(ciphertext)]:
-                assert (epoch, name) == (self.epoch, f"{handler.enclave}.{handler.name}")
-                return unpack(open_result(self.ring_key, epoch, name, salt, ciphertext))
+                assert (epoch, name) == (self.epoch, called)
+                found, value = open_result(self.ring_key, epoch, name, salt, ciphertext)
+                assert found == what
+                return unpack(value)
             case _:
                 raise AssertionError
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import InvalidTag
 
-from tests.spec.keys import Handshake, fingerprint, prologue, ratchet, sealed_result
+from tests.spec.keys import Handshake, asked, fingerprint, prologue, ratchet, sealed_result
 from tests.spec.packing import NotCanonicalError, Value, fields, pack, unpack
 from tests.spec.wire import (
+    FIRST_CREDIT,
     HANDSHAKE,
+    ITEM,
     LARGEST_CONTENT,
     LARGEST_RECORD,
     LONG,
@@ -61,6 +63,8 @@ class Export:
     result: Value
     sensitive: bool = False
     max_bytes: int = 1 << 20
+    item: Value = None
+    """Of a stream, the type of what it has; its function returns the list of it, and the result is nil."""
 
 
 @dataclass
@@ -71,7 +75,23 @@ class Outgoing:
     answers: int
     rest: bytes
     total: int
+    kind: int = REPLY
     first: int | None = None
+
+
+@dataclass
+class Stream:
+    """A stream, what it still has, and what of it was asked for."""
+
+    answers: int
+    items: list[Value]
+    credit: int = FIRST_CREDIT
+    given: int = 0
+
+
+def _list(value: Value) -> list[Value]:
+    assert isinstance(value, list)
+    return value
 
 
 class Enclave:
@@ -88,6 +108,8 @@ class Enclave:
         self._first = 0
         self._window = WINDOW
         self._outgoing: list[Outgoing] = []
+        self._streams: dict[bytes, Stream] = {}
+        self.halted = 0
         self._items: list[Item] = []
 
     def join(self, token: bytes) -> None:
@@ -147,7 +169,9 @@ class Enclave:
         entries: list[Value] = []
         for code, name in self._codes.items():
             export = self.exports[name]
-            entries.append([name, code, export.parameters, export.result, export.sensitive, False, export.max_bytes])
+            entries.append(
+                [name, code, export.parameters, export.result, export.sensitive, False, export.max_bytes, export.item]
+            )
         return entries
 
     def serve(self, last: str) -> None:
@@ -161,6 +185,8 @@ class Enclave:
                     self._assembly = part.uid, held + self._session.open(part)
                 case Envelope(kind=3) as call:
                     self._call(call)
+                case Envelope(kind=7) as steer:
+                    self._steer(steer)
                 case [6, str(), int(parts)]:
                     self._window += parts
                     self._drain()
@@ -180,9 +206,47 @@ class Enclave:
             self.refused += 1
             self._send([REFUSAL, call.uid])
             return
+        if self.exports[name].item is not None:
+            items = self.exports[name].function(*_list(unpack(content[17:])))
+            self._streams[call.uid] = Stream(call.sequence, _list(items))
+            self._flow(call.uid)
+            return
         answer = self._answer(name, content[17:])
         self._outgoing.append(Outgoing(call.uid, call.sequence, answer, len(answer)))
         self.answered.append(name)
+        self._drain()
+
+    def _steer(self, steer: Envelope) -> None:
+        content = self._session.open(steer)
+        stream = self._streams.get(steer.uid)
+        if stream is None:
+            return
+        assert steer.deadline == stream.answers
+        match content[:1], fields(content[1:], *([int] if content[0] == 11 else [])):
+            case b"\x0b", [int(items)]:
+                assert items > 0
+                stream.credit += items
+                assert stream.credit <= FIRST_CREDIT
+                self._flow(steer.uid)
+            case b"\x0c", []:
+                del self._streams[steer.uid]
+                self.halted += 1
+                self._put(steer.uid, stream.answers, FaultError(7, "", "cancelled").payload, REPLY)
+            case other:
+                raise AssertionError(other)
+
+    def _flow(self, uid: bytes) -> None:
+        stream = self._streams[uid]
+        while stream.items and stream.credit:
+            number = stream.given.to_bytes(8, "big")
+            stream.credit, stream.given = stream.credit - 1, stream.given + 1
+            self._put(uid, stream.answers, b"\x08" + number + pack(stream.items.pop(0)), ITEM)
+        if not stream.items:
+            del self._streams[uid]
+            self._put(uid, stream.answers, b"\x02" + stream.given.to_bytes(8, "big") + pack(None), REPLY)
+
+    def _put(self, uid: bytes, answers: int, content: bytes, kind: int) -> None:
+        self._outgoing.append(Outgoing(uid, answers, content, len(content), kind))
         self._drain()
 
     def _answer(self, name: str, encoded: bytes) -> bytes:
@@ -196,7 +260,7 @@ class Enclave:
         if not export.sensitive:
             return b"\x02" + result
         salt, handler = os.urandom(32), f"{self.member}.{name}"
-        ciphertext = sealed_result(self._ring_key, self.epoch, handler, salt, result)
+        ciphertext = sealed_result(self._ring_key, self.epoch, handler, salt, asked(encoded), result)
         return b"\x03" + pack([self.epoch, handler, salt, ciphertext])
 
     def _drain(self) -> None:
@@ -206,7 +270,7 @@ class Enclave:
             if not self._window and (part or len(first.rest) > LONG // 2):  # half of it is never a long body
                 return
             piece = first.rest[:PART_SIZE] if part else last_piece(first.rest, first.total, first.first)
-            envelope = self._session.seal(PART if part else REPLY, first.uid, piece, first.answers)
+            envelope = self._session.seal(PART if part else first.kind, first.uid, piece, first.answers)
             self._window -= envelope.long
             self._send(envelope)
             if part:

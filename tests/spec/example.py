@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from tests.spec.keys import Handshake, direction, fingerprint, prologue, ratchet, sealed_result, step
+from tests.spec.keys import Handshake, asked, direction, fingerprint, prologue, ratchet, sealed_result, step
 from tests.spec.packing import Value, pack
 from tests.spec.wire import (
     CALL,
@@ -43,7 +43,10 @@ SEED: Final = run(0x50)
 RESULT_SALT: Final = run(0x70)
 SALTS: Final = {"Welcome": 0x01, "RingKeyOffer": 0x02, "RingKeyAccepted": 0x03, "Call": 0x04, "Result": 0x05}
 DEADLINE: Final = 1_000_000
-MANIFEST: Final[list[Value]] = [[["say", CODE, [["text", [1, "str"], None]], [1, "str"], False, False, 1 << 20]], []]
+MANIFEST: Final[list[Value]] = [
+    [["say", CODE, [["text", [1, "str"], None]], [1, "str"], False, False, 1 << 20, None]],
+    [],
+]
 
 
 @dataclass
@@ -144,7 +147,7 @@ class Exchange:
         page = self.page
         page.title("A lease of one UID")
         self.record(self.console, [REQUEST, "echo.say"])
-        self.record(self.broker, [LEASE, "echo.say", UID])
+        self.record(self.broker, [LEASE, "echo.say", UID, ""])
         page.title("A call of echo.say with the text hello, and what the broker makes of its header")
         call = self.seal("Call", CALL, UID, b"\x01" + CODE + pack(["hello"]), DEADLINE)
         self.record(self.console, call)
@@ -161,7 +164,8 @@ class Exchange:
         """Seal the same result as that of a sensitive handler."""
         page = self.page
         page.title("The same result as a sensitive one")
-        ciphertext = sealed_result(RING_KEY, EPOCH, "echo.say", RESULT_SALT, pack("hello"))
+        what = page.show("asked", asked(pack(["hello"])))
+        ciphertext = sealed_result(RING_KEY, EPOCH, "echo.say", RESULT_SALT, what, pack("hello"))
         page.show("content, SealedResult", b"\x03" + pack([EPOCH, "echo.say", RESULT_SALT, ciphertext]))
 
 

@@ -72,23 +72,28 @@ def fingerprint(key: bytes, epoch: int) -> bytes:
     return derive("tb1 ring print", key, number(epoch))[:8]
 
 
-def sealed_result(key: bytes, epoch: int, handler: str, salt: bytes, result: bytes) -> bytes:
+def asked(arguments: bytes) -> bytes:
+    """Return what stands in a sensitive result for the encoded arguments that it was asked for with."""
+    return derive("tb1 ring asked", b"", arguments)
+
+
+def sealed_result(key: bytes, epoch: int, handler: str, salt: bytes, what: bytes, result: bytes) -> bytes:  # noqa: PLR0913, PLR0917  # as many as the page says
     """Return the ciphertext of a sensitive result."""
     associated = number(epoch) + handler.encode()
     one_time = derive("tb1 ring reply", key, salt, associated)
-    plaintext = (number(len(result), 4) + result).ljust(padded(4 + len(result)), b"\0")
+    plaintext = (what + number(len(result), 4) + result).ljust(padded(36 + len(result)), b"\0")
     return AESGCM(one_time).encrypt(bytes(12), plaintext, associated)
 
 
-def open_result(key: bytes, epoch: int, handler: str, salt: bytes, ciphertext: bytes) -> bytes:
-    """Return the sensitive result; raises `InvalidTag` if it is not of this key, epoch and handler."""
+def open_result(key: bytes, epoch: int, handler: str, salt: bytes, ciphertext: bytes) -> tuple[bytes, bytes]:
+    """Return what was asked for, and the result; raises `InvalidTag` if it is not of this key, epoch and handler."""
     associated = number(epoch) + handler.encode()
     one_time = derive("tb1 ring reply", key, salt, associated)
     plaintext = AESGCM(one_time).decrypt(bytes(12), ciphertext, associated)
-    end = 4 + int.from_bytes(plaintext[:4], "big")
+    end = 36 + int.from_bytes(plaintext[32:36], "big")
     assert len(plaintext) == padded(end)
     assert not any(plaintext[end:])
-    return plaintext[4:end]
+    return plaintext[:32], plaintext[36:end]
 
 
 class Handshake:

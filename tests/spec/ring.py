@@ -25,12 +25,24 @@ from tests.spec.processes import (
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from tests.spec.packing import Value
 
 EPOCH: Final = 7
-GRANTED: Final = ("broken", "declared", "echo", "secret", "types", "zeros")
+GRANTED: Final = ("broken", "declared", "echo", "numbers", "secret", "types", "whispers", "zeros")
+
+
+def ticket(client: str, role: str, token: bytes, methods: Sequence[str] = GRANTED) -> list[Value]:
+    """Return the ticket of a session with the sample, with grants that set no condition."""
+    return [client, role, "sample", "enclave", token, [[each, [], 0, 0, False, 0] for each in methods], ""]
+
+
+def granted(*methods: str) -> list[Value]:
+    """Return what an enclave is told of who may call it."""
+    return [["console", "ui", [[each, [], 0, 0, False, 0] for each in methods]]]
+
+
 SETTINGS: Final[list[Value]] = [["greeting", "Dear"]]
 
 
@@ -61,7 +73,7 @@ def greeted(child: Child) -> None:
 
 def boot_enclave(enclave: Child, end: socket.socket) -> None:
     """Give an enclave its first message and its end of a link, and wait until it is locked."""
-    enclave.say(BOOT, "sample", "enclave", "spec_enclave:Sample", SETTINGS, [SAMPLE], None, "", "", give=end)
+    enclave.say(BOOT, "sample", "enclave", "spec_enclave:Sample", SETTINGS, [SAMPLE], None, "", "", 0, "", give=end)
     greeted(enclave)
 
 
@@ -70,7 +82,7 @@ def open_link(broker: Child, end: socket.socket, token: bytes, member: tuple[str
     give_credentials(end)
     handlers: list[Value] = [] if member[1] == "enclave" else [f"sample.{name}" for name in GRANTED]
     peers: list[Value] = ["console"] if member[1] == "enclave" else ["sample"]
-    broker.say(OPEN_LINK, EPOCH, *member, pid, token, handlers, peers, give=end)
+    broker.say(OPEN_LINK, EPOCH, *member, pid, token, handlers, peers, "", give=end)
 
 
 @contextmanager
@@ -78,20 +90,20 @@ def forming(join: Callable[[Client, bytes], None] = Client.join) -> Generator[tu
     """Start broker and enclave, and have the client `join` by its token: everything up to its first session."""
     with children("broker", "enclave") as (broker, enclave):
         link_token, enclave_token, session_token = (os.urandom(32) for _ in range(3))
-        ticket: list[Value] = ["console", "ui", "sample", session_token, list(GRANTED)]
+        own = ticket("console", "ui", session_token)
         ours, brokers = pair()
         brokers_other, theirs = pair()
-        broker.say(BOOT, "broker", "broker", "", [], [], None, "", "")
+        broker.say(BOOT, "broker", "broker", "", [], [], None, "", "", 0, "")
         greeted(broker)
         boot_enclave(enclave, theirs)
         open_link(broker, brokers, link_token, ("console", "ui"), os.getpid())
         open_link(broker, brokers_other, enclave_token, ("sample", "enclave"), enclave.pid)
         broker.say(JOIN, EPOCH, bytes(32), [], [])
-        enclave.say(JOIN, EPOCH, enclave_token, [ticket], list(GRANTED))
+        enclave.say(JOIN, EPOCH, enclave_token, [own], granted(*GRANTED))
         with ours:
             client = Client(ours, "console", "ui", EPOCH)
             join(client, link_token)
-            yield Ring(broker, enclave, client, [ticket]), session_token
+            yield Ring(broker, enclave, client, [own]), session_token
 
 
 @contextmanager

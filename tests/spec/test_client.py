@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.spec.client import Client, FaultError, Handler
 from tests.spec.ring import GRANTED, Ring, sealed
-from tests.spec.wire import CALL, PART, REFUSAL
+from tests.spec.wire import CALL, FIRST_CREDIT, PART, REFUSAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +124,7 @@ def test_an_undeclared_error_tells_an_incident_and_nothing_else(ring: Ring) -> N
     assert (kind, about, why) == ("handler.failed", "console", "builtins.ValueError")
     assert isinstance(detail, str)
     name, incident, place = detail.split()
-    assert (name, place.partition(":")[0]) == ("broken", "spec_enclave")
+    assert (name, place.partition(":")[0]) == ("broken", "spec_enclave.py")
     assert incident in error.text
 
 
@@ -155,7 +156,8 @@ def test_a_call_whose_deadline_has_passed_is_a_fault_and_no_offence() -> None:
         told = [ring.enclave.expect_notice() for _ in range(5)]
         why = "its deadline had passed"
         assert told == [["call.late", "console", why, f"{count} so far"] for count in (1, 2, 4, 8, 16)]
-        assert ring.client.call("sample.echo", b"in time", deadline=1 << 63) == b"in time"
+        farthest = time.monotonic_ns() // 1000 + 100_000_000 * 1_000_000
+        assert ring.client.call("sample.echo", b"in time", deadline=farthest) == b"in time"
         assert (len(ring.client.uids["sample.echo"]), ring.broker.notices) == (256, [])
         assert len(set(ring.client.seen)) == 256 + 20 + 1
 
@@ -186,3 +188,36 @@ def test_broker_and_enclave_end_when_the_ring_is_dismantled() -> None:
             child.say(6, "the test is over", "")
             assert child.wait() == 0
         assert ring.client.end.recv(1) == b""
+
+
+def test_a_stream_gives_items_and_then_its_result(client: Client) -> None:
+    """A14, A17: none, some, more than the credit, and long ones in parts; progress is among them and is no item."""
+    assert client.handlers["sample.numbers"].item == [3, [[1, "int"], [1, "bytes"]]]
+    for count, length in ((0, 0), (10, 3), (200, 0), (40, 150_000)):
+        items, result = client.all("sample.numbers", count, length)
+        expected: list[Value] = [[0, count, "begun"]]
+        for number in range(count):
+            expected.append([number, bytes(length)])  # noqa: PERF401  # a list in a list, for the type checkers
+        assert (items, result) == (expected, f"{count} numbers")
+
+
+def test_a_sensitive_stream_is_sealed_item_by_item(client: Client) -> None:
+    """A9, A42: under a name of its own; its progress says no word."""
+    assert client.all("sample.whispers") == ([[1, 2, ""], "psst"], None)
+
+
+def test_a_stream_stops_at_its_credit_and_at_a_halt(client: Client) -> None:
+    """A14, P3: nothing comes that was not asked for; the reply to a Halt is a fault, and a late one is no fault."""
+    uid = client.start("sample.numbers", 1000, 0)
+    while len(client.items.get(uid, ())) < FIRST_CREDIT:
+        client.take()
+    assert client.call("sample.echo", b"in between") == b"in between"
+    assert len(client.items[uid]) == FIRST_CREDIT
+    client.pull(uid, 5)
+    client.halt(uid)
+    client.halt(uid)
+    with pytest.raises(FaultError) as caught:
+        client.finish(uid)
+    assert caught.value.code == 7
+    assert len(client.items.pop(uid)) in {FIRST_CREDIT, FIRST_CREDIT + 5}
+    assert client.call("sample.echo", b"still here") == b"still here"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EPOCH: Final = 3
 TEXT: Final[list[Value]] = [1, "str"]
 BYTES: Final[list[Value]] = [1, "bytes"]
+INT: Final[list[Value]] = [1, "int"]
 NONE: Final[list[Value]] = [1, "none"]
 
 
@@ -47,6 +48,13 @@ def reverse(*arguments: Value) -> Value:
     return data[::-1]
 
 
+def count(*arguments: Value) -> Value:
+    """Return the items of a stream: the first numbers."""
+    [items] = arguments
+    assert isinstance(items, int)
+    return [*range(items)]
+
+
 def locked(*_: Value) -> Value:
     """Refuse as a vault that is locked."""
     raise FaultError(33, "VaultLocked", "The vault is locked.")
@@ -57,6 +65,7 @@ EXPORTS: Final = {
     "reverse": Export(reverse, [["data", BYTES, None]], BYTES, max_bytes=4 << 20),
     "secret": Export(lambda *_: b"only for the core", [], BYTES, sensitive=True),
     "locked": Export(locked, [], NONE),
+    "count": Export(count, [["items", INT, None]], NONE, item=INT),
     "finish": Export(lambda *_: None, [], NONE),
 }
 
@@ -64,19 +73,25 @@ EXPORTS: Final = {
 def form(broker: Child, console: Child) -> tuple[Enclave, bytes]:
     """Bring both processes and our enclave to the seal; return the enclave and the ring key's fingerprint."""
     console_token, enclave_token, session_token = (os.urandom(32) for _ in range(3))
-    broker.say(BOOT, "broker", "broker", "", [], [], None, "", "")
+    broker.say(BOOT, "broker", "broker", "", [], [], None, "", "", 0, "")
     consoles_link, consoles_end = pair()
     ours, our_link = pair()
-    console.say(BOOT, "console", "ui", "spec_console:Console", [], [SAMPLE], None, "", "", give=consoles_end)
+    console.say(BOOT, "console", "ui", "spec_console:Console", [], [SAMPLE], None, "", "", 0, "", give=consoles_end)
     greeted(broker)
     greeted(console)
     names: list[Value] = [f"own.{name}" for name in EXPORTS]
     for end in (consoles_link, our_link):
         give_credentials(end)
-    broker.say(OPEN_LINK, EPOCH, "console", "ui", console.pid, console_token, names, ["own"], give=consoles_link)
-    broker.say(OPEN_LINK, EPOCH, "own", "enclave", os.getpid(), enclave_token, [], ["console"], give=our_link)
+    broker.say(OPEN_LINK, EPOCH, "console", "ui", console.pid, console_token, names, ["own"], "", give=consoles_link)
+    broker.say(OPEN_LINK, EPOCH, "own", "enclave", os.getpid(), enclave_token, [], ["console"], "", give=our_link)
     broker.say(JOIN, EPOCH, bytes(32), [], [])
-    console.say(JOIN, EPOCH, console_token, [["console", "ui", "own", session_token, list(EXPORTS)]], [])
+    console.say(
+        JOIN,
+        EPOCH,
+        console_token,
+        [["console", "ui", "own", "enclave", session_token, [[each, [], 0, 0, False, 0] for each in EXPORTS], ""]],
+        [],
+    )
     enclave = Enclave(ours, "own", EPOCH, EXPORTS)
     enclave.join(enclave_token)
     mark = enclave.welcome("console", session_token)
@@ -95,6 +110,7 @@ def test_the_shipped_user_interface_calls_an_enclave_made_after_the_specificatio
         assert console.wait() == 0
         assert enclave.refused == 0
         assert len(enclave.answered) == 305
+        assert enclave.halted == 1
         assert broker.expect_notice()[:2] == ["link.lost", "console"]
         enclave.end.close()
 

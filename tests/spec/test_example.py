@@ -147,7 +147,8 @@ def test_the_shipped_ring_key_opens_the_sensitive_result_of_the_example() -> Non
     key = ring_key.RingKey(example.RING_KEY, EPOCH)
     payload = payloads.decode(VALUES["content, SealedResult"])
     assert isinstance(payload, payloads.SealedResult)
-    assert key.open(ring_key.SEALED.decode(payload.sealed)) == b"\xa5hello"
+    assert ring_key.asked(b"\x91\xa5hello") == VALUES["asked"]
+    assert key.open(ring_key.SEALED.decode(payload.sealed), VALUES["asked"]) == b"\xa5hello"
     assert key.fingerprint == VALUES["fingerprint"]
 
 

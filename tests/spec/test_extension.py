@@ -11,10 +11,10 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from tests.spec.client import Client
-from tests.spec.keys import open_result
+from tests.spec.keys import asked, open_result
 from tests.spec.packing import Value, fields, pack
 from tests.spec.processes import ADMIT, PING, PONG, pair
-from tests.spec.ring import EPOCH, Ring, open_link, sealed
+from tests.spec.ring import EPOCH, Ring, open_link, sealed, ticket
 from tests.spec.wire import NO_UID, REPLY, SESSION
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def extended() -> Generator[tuple[Ring, Client]]:
         link_token, session_token = secrets.token_bytes(32), secrets.token_bytes(32)
         ours, brokers = pair()
         open_link(ring.broker, brokers, link_token, ("extra", "extension"), os.getpid())
-        ring.enclave.say(ADMIT, ["extra", "extension", "sample", session_token, ["echo", "secret"]])
+        ring.enclave.say(ADMIT, ticket("extra", "extension", session_token, ("echo", "secret")))
         ring.enclave.say(PING, 1)
         assert ring.enclave.expect(PONG) == [1]  # it has taken the ticket
         with ours:
@@ -60,7 +60,7 @@ def test_a_sensitive_result_comes_to_an_extension_as_ciphertext() -> None:
                 with pytest.raises(InvalidTag):
                     open_result(bytes(32), epoch, name, salt, ciphertext)
                 opened = open_result(ring.client.ring_key, epoch, name, salt, ciphertext)
-                assert opened == pack("s" * 10)
+                assert opened == (asked(pack([10])), pack("s" * 10))
             case _:
                 raise AssertionError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import signal
@@ -14,9 +15,9 @@ import pytest
 
 from tests.spec.client import Client, FaultError
 from tests.spec.keys import Handshake, prologue, ratchet
-from tests.spec.packing import Value, pack
+from tests.spec.packing import Value, pack, shaped, unpack
 from tests.spec.processes import ADMIT, DISMANTLE, FAILED, JOIN, PING, PONG, READY, SEAL, Child, children, pair
-from tests.spec.ring import EPOCH, GRANTED, boot_enclave
+from tests.spec.ring import EPOCH, GRANTED, boot_enclave, granted, ticket
 from tests.spec.wire import CALL, HANDSHAKE, LARGEST_RECORD, NO_UID, PUBLISH, REFUSAL, REPLY, Envelope, Item, Link
 
 if TYPE_CHECKING:
@@ -89,14 +90,18 @@ class Hostile(Client):
 
 
 @contextmanager
-def enclave(*, seal: bool = True) -> Generator[tuple[Child, Hostile]]:
-    """Start the enclave alone and have it join us."""
+def enclave(*, seal: bool = True, grants: list[Value] | None = None) -> Generator[tuple[Child, Hostile]]:
+    """Start the enclave alone and have it join us; `grants`: what the client may call, and how."""
     with children("enclave") as [child]:
         ours, theirs = pair()
         with ours:
             boot_enclave(child, theirs)
             token, session_token = secrets.token_bytes(32), secrets.token_bytes(32)
-            child.say(JOIN, EPOCH, token, [["console", "ui", "sample", session_token, list(GRANTED)]], list(GRANTED))
+            own = ticket("console", "ui", session_token)
+            everybody: list[Value] = granted(*GRANTED) if grants is None else [["console", "ui", grants]]
+            if grants is not None:
+                own[5] = grants
+            child.say(JOIN, EPOCH, token, [own], everybody)
             hostile = Hostile(ours, token)
             hostile.found("sample", session_token)
             assert child.expect(READY) == [EPOCH, hostile.fingerprint]
@@ -114,6 +119,58 @@ def test_an_address_is_good_for_one_call() -> None:
             call = replace(hostile.sealed_call("echo", b"never"), route=wrong)
             assert hostile.answer(call) is None
             assert child.expect_notice() == ["envelope.refused", "console", "AuthenticationFailed", ""]
+
+
+def test_a_grant_decides_on_arguments_and_on_how_often() -> None:
+    """A18, S4: of two grants the first whose conditions hold, with its rate; the fault is one and the same."""
+    short: Value = ["echo", [["data", [5, [[4, 3], [1, pack(b"longer")]]]]], 2, 3600, False, 1]
+    small: Value = ["zeros", [["size", [3, 0, 5]]], 0, 0, False, 2]
+    with enclave(grants=[short, small]) as (child, hostile):
+        assert hostile.answer(hostile.sealed_call("echo", b"abc")) == b"\x02" + pack(b"abc")
+        refusals: list[tuple[str, Value, str, str]] = [
+            ("echo", b"abcd", "argument data is nothing of what the grant allows", "echo rule 1"),
+            ("zeros", 6, "argument size lies outside the grant's range", "zeros rule 2"),
+        ]
+        told: set[bytes | None] = set()
+        for name, argument, why, detail in refusals:
+            told.add(hostile.answer(hostile.sealed_call(name, argument)))
+            assert child.expect_notice() == ["call.refused", "console", why, detail]
+        assert hostile.answer(hostile.sealed_call("zeros", 5)) == b"\x02" + pack(bytes(5))
+        assert hostile.answer(hostile.sealed_call("echo", b"longer")) == b"\x02" + pack(b"longer")
+        told.add(hostile.answer(hostile.sealed_call("echo", b"abc")))
+        assert child.expect_notice()[2:] == ["more calls than the grant allows in its time", "echo rule 1"]
+        assert told == {b"\x04" + pack([55, "NotAllowed", "No grant allows this call."])}
+
+
+def test_a_call_that_needs_approval_passes_once_it_has_it() -> None:
+    """K2: the UI reads what waits, and decides, by three handlers that are there for that."""
+    needing: list[Value] = [["echo", [], 0, 0, True, 1]]
+    desk: list[Value] = [[name, [], 0, 0, False, 0] for name in ("call_approvals", "approve_call", "refuse_call")]
+    with enclave(grants=needing + desk) as (_, hostile):
+
+        def answer(name: str, *arguments: Value) -> Value:
+            """Make a call; return what its answer holds, whichever kind of answer it is."""
+            content = hostile.answer(hostile.sealed_call(name, *arguments))
+            return None if content is None else unpack(content[1:])
+
+        def waiting() -> list[Value]:
+            """Return the one request that waits."""
+            match answer("call_approvals"):
+                case [[bytes(ticket), *rest]]:
+                    return [ticket, *rest]
+                case other:
+                    raise AssertionError(other)
+
+        assert answer("call_approvals") == []
+        assert shaped(answer("echo", b"a"), int, str, str)[0] == 56
+        ticket, *rest, asked = waiting()
+        argument: Value = ["data", f"1 bytes, SHA-256 {hashlib.sha256(b'a').hexdigest()}"]
+        assert rest == ["sample", "echo", "console", 1, [argument], hashlib.sha256(pack([b"a"])).digest()]
+        assert isinstance(asked, int)
+        assert answer("approve_call", ticket) is None
+        assert shaped(answer("echo", b"b"), int, str, str)[0] == 56
+        assert answer("echo", b"a") == b"a"
+        assert shaped(answer("echo", b"a"), int, str, str)[0] == 56
 
 
 def test_a_broker_cannot_redirect_a_call() -> None:
@@ -187,7 +244,7 @@ def test_an_enclave_knows_a_ticket_that_came_after_its_holders_first_words() -> 
         handshake = Handshake(token, prologue(EPOCH, *names), initiator=True)
         with stopped(child):
             hostile.send(Envelope(HANDSHAKE, "extra", "sample", NO_UID, 0, 0, handshake.write()))
-            child.say(ADMIT, ["extra", "extension", "sample", token, ["echo"]])
+            child.say(ADMIT, ticket("extra", "extension", token, ("echo",)))
         handshake.read(hostile.next_envelope(HANDSHAKE).body)
         hostile.send(Envelope(HANDSHAKE, "nobody", "sample", NO_UID, 0, 0, bytes(48)))
         assert child.expect_notice() == ["join.refused", "nobody", "it did not prove its join token", ""]
@@ -200,9 +257,9 @@ MISSING: Final = (
 )
 
 
-@pytest.mark.parametrize(("granted", "ticket", "name"), MISSING)
+@pytest.mark.parametrize(("everybody", "methods", "name"), MISSING)
 def test_an_enclave_does_not_join_if_a_grant_names_what_it_does_not_export(
-    granted: list[str], ticket: list[str], name: str
+    everybody: list[str], methods: list[str], name: str
 ) -> None:
     """A18: whoever was granted it; it says which handler is missing, and what there is."""
     with children("enclave") as [child]:
@@ -210,8 +267,8 @@ def test_an_enclave_does_not_join_if_a_grant_names_what_it_does_not_export(
         with ours:
             boot_enclave(child, theirs)
             token = secrets.token_bytes(32)
-            tickets: list[Value] = [["console", "ui", "sample", secrets.token_bytes(32), list(ticket)]]
-            child.say(JOIN, EPOCH, token, tickets, list(granted))
+            tickets: list[Value] = [ticket("console", "ui", secrets.token_bytes(32), methods)]
+            child.say(JOIN, EPOCH, token, tickets, granted(*everybody))
             answer_link(ours, token)
             [kind, text] = child.expect(FAILED)
             assert kind == 4

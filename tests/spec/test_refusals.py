@@ -21,6 +21,7 @@ from tests.spec.wire import (
     HANDSHAKE,
     LARGEST_RECORD,
     LEASE,
+    LEFT,
     LONG,
     NO_UID,
     PART,
@@ -166,7 +167,7 @@ def test_a_body_that_is_not_the_headers_is_malformed(ring: Ring) -> None:
     still_works(ring)
 
 
-@pytest.mark.parametrize("item", [[LEASE, ECHO, b""], [CREDIT, "sample", 1]])
+@pytest.mark.parametrize("item", [[LEASE, ECHO, b"", ""], [CREDIT, "sample", 1], [LEFT, "sample"]])
 def test_an_item_that_only_the_broker_sends_is_refused(ring: Ring, item: list[Value]) -> None:
     """I3: a client gives nobody a lease or credit."""
     ring.client.send(item)

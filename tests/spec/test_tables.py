@@ -16,12 +16,14 @@ from trollbridge.actors import (
     channel,
     endpoint,
     errands,
+    faults,
     heartbeat,
     joining,
     mailbox,
     membership,
     permits,
     routing,
+    served,
     serving,
     supervisor,
     uids,
@@ -31,6 +33,7 @@ from trollbridge.messages import (
     control,
     envelope,
     errors,
+    grants,
     ids,
     labels,
     limits,
@@ -57,6 +60,7 @@ LIMITS: Final = {
     "WIDEST_GAP": session.WIDEST_GAP,
     "SMALLEST": padding.SMALLEST,
     "CREDIT": uids.CREDIT,
+    "CREDIT_OF_EXTENSIONS": uids.CREDIT_OF_EXTENSIONS,
     "MOST_STRIKES": routing.MOST_STRIKES,
     "MOST_SESSION_MESSAGES": routing.MOST_SESSION_MESSAGES,
     "DEFAULT_MAX_BYTES": DEFAULT_MAX_BYTES,
@@ -64,10 +68,14 @@ LIMITS: Final = {
     "DEEPEST": signature.DEEPEST,
     "LARGEST_CONTROL": channel.LARGEST,
     "MOST_QUEUED": broker.MOST_QUEUED,
+    "ITEM_COST": endpoint.ITEM_COST,
+    "MOST_HELD": served.MOST_HELD,
+    "FARTHEST": limits.FARTHEST,
     "JOIN_TIMEOUT": joining.JOIN_TIMEOUT,
     "BOOT_LIMIT": supervisor.BOOT_LIMIT,
     "LONG": parts.LONG,
-    "LONGEST_TEXT": serving.LONGEST_TEXT,
+    "FIRST_CREDIT": limits.FIRST_CREDIT,
+    "LONGEST_TEXT": faults.LONGEST_TEXT,
     "MOST_ERRANDS": errands.MOST,
     "MOST_GIVEN": control.MOST_GIVEN,
     "SILENT": int(heartbeat.SILENT * heartbeat.INTERVAL),
@@ -148,6 +156,11 @@ def test_the_payloads_are_the_codes() -> None:
         payloads.Welcome((), ()),
         payloads.RingKeyOffer(bytes(32)),
         payloads.RingKeyAccepted(bytes(8)),
+        payloads.StreamItem(0, b"\xc0"),
+        payloads.SealedItem(0, b"\x90"),
+        payloads.StreamProgress(0, payloads.Progress(0, 0)),
+        payloads.Pull(1),
+        payloads.Halt(),
     ]
     assert {type(each) for each in made} == set(payloads.Payload.__args__)
     assert names == {payloads.encode(each)[0]: type(each).__name__ for each in made}
@@ -160,7 +173,9 @@ def test_the_payloads_are_the_codes() -> None:
     [
         (payloads.HandlerEntry, "method's name|session code (16 bytes)|[parameter, …]|type of the result|sensitive"),
         (payloads.Parameter, "name|type|default"),
-        (control.SessionTicket, "client|client's role|enclave|token (32 bytes)|[method's name, …]"),
+        (control.SessionTicket, "client|client's role|server|server's role|token (32 bytes)|[grant, …]|service"),
+        (control.Granted, "client|client's role|[grant, …]"),
+        (grants.Grant, "method's name|[[argument, test], …]|most|seconds|approval|rule"),
         (control.MemberRecord, "member|role|pid"),
         (Sandbox, "[read, …]|[write, …]|[exec, …]|[network, …]|threads"),
         (Posture, "member|role|pid|level|[evidence, …]"),
@@ -175,7 +190,7 @@ def test_the_records_are_written_as_the_code_has_them(kind: type[msgspec.Struct]
     """P4: an array of as many fields, untagged, and the page writes them in this order."""
     fields = words.split("|")
     if kind is payloads.HandlerEntry:
-        fields += ["idempotent", "max_bytes"]
+        fields += ["idempotent", "max_bytes", "item"]
     assert len(fields) == len(kind.__struct_fields__)
     assert kind.__struct_config__.tag is None
     assert f"[{', '.join(fields)}]" in document.TEXT
@@ -233,14 +248,18 @@ def test_the_limits_of_assembly_are_the_codes() -> None:
     """P3: what either side allows beside the contents themselves."""
     text = document.section(8)
     assert f"m + {serving.OVERHEAD} bytes for an enclave" in text
-    assert f"padded(m + 4) + {membership._OVERHEAD} bytes for a client" in text
+    assert f"padded(m + {ring_key.HEAD_SIZE}) + {membership._OVERHEAD} bytes for a client" in text
 
 
 def test_kinds_of_failures_and_notices_are_the_codes() -> None:
     """P4: numbers and names."""
     failures = {int(number): row[0] for number, row in document.table(13, "number kind of failure").items()}
     assert failures == {kind.value: kind.name for kind in control.FailureKind}
-    assert list(document.table(13, "kind of notice")) == [kind.value for kind in control.NoticeKind]
+    told = document.table(13, "kind of notice who may")
+    assert list(told) == [kind.value for kind in control.NoticeKind]
+    assert {kind: row[0] for kind, row in told.items()} == {
+        kind.value: ", ".join(sorted(roles)) for kind, roles in permits.NOTICES.items()
+    }
 
 
 def test_what_is_refused_has_a_notice_that_exists() -> None:

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests.spec.keys import Handshake, derive, direction, number, padded, step
 from tests.spec.packing import NotCanonicalError, Value, pack, shaped, unpack
 
-HANDSHAKE, SESSION, CALL, REPLY, PART = 1, 2, 3, 4, 5
-ROUTED, REQUEST, LEASE, REFUSAL, PUBLISH, CREDIT = 1, 2, 3, 4, 5, 6
+HANDSHAKE, SESSION, CALL, REPLY, PART, ITEM, STEER = 1, 2, 3, 4, 5, 6, 7
+FIRST_CREDIT: Final = 32
+ROUTED, REQUEST, LEASE, REFUSAL, PUBLISH, CREDIT, LEFT = 1, 2, 3, 4, 5, 6, 7
 NO_UID: Final = bytes(16)
 LARGEST_RECORD: Final = 196_608
 LARGEST_CONTENT: Final = 130_560
@@ -25,10 +26,11 @@ WIDEST_GAP: Final = 4096
 _SHAPES: Final[dict[int, tuple[type, ...]]] = {
     ROUTED: (int, int, str, str, bytes, int, int, bytes, int, bytes),
     REQUEST: (int, str),
-    LEASE: (int, str, bytes),
+    LEASE: (int, str, bytes, str),
     REFUSAL: (int, bytes),
     PUBLISH: (int, list),
     CREDIT: (int, str, int),
+    LEFT: (int, str),
 }
 
 
@@ -53,7 +55,7 @@ class Envelope:
     @property
     def long(self) -> bool:
         """Whether the body needs credit."""
-        return self.kind == PART or (self.kind in {CALL, REPLY} and len(self.body) > LONG)
+        return self.kind == PART or (self.kind in {CALL, REPLY, ITEM} and len(self.body) > LONG)
 
     def associated(self, context: bytes) -> bytes:
         """Return the associated data of the body."""

@@ -57,7 +57,7 @@ RESTART: Final[list[tuple[str, dict[str, Any]]]] = [
         (
             "raise",
             exits.UI_CRASHED,
-            "trollbridge: console failed: RuntimeError: a reason (at tests.supervision.consoles:",
+            "trollbridge: console failed: RuntimeError: a reason (at consoles.py:",
         ),
         ("declared", 1, "trollbridge: console: The vault holds no key of that name."),
         ("error", 1, "trollbridge: console: because"),

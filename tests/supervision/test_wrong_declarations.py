@@ -85,7 +85,7 @@ class Mistaken(EnclaveActor):
     [
         ("def __init__(self, journal): pass", "its __init__ must call super().__init__()"),
         ("sandbox = ['/etc']", "its sandbox is a list, not a Sandbox(…)"),
-        ("raise KeyError('the password is swordfish')", "cannot be loaded: KeyError at mistaken:6"),
+        ("raise KeyError('the password is swordfish')", "cannot be loaded: KeyError at mistaken.py:6"),
     ],
 )
 def test_a_common_mistake_is_named_without_any_value(mistake: str, said: str, tmp_path: Path) -> None:

@@ -163,13 +163,18 @@ class Dialogue:
             end_all(outliving(self._before, 1.0))
 
 
-def talk(*arguments: str, more: Mapping[str, str] | None = None, errors: int = subprocess.DEVNULL) -> Dialogue:
+def talk(
+    *arguments: str,
+    folder: Path = APPLICATIONS,
+    more: Mapping[str, str] | None = None,
+    errors: int = subprocess.DEVNULL,
+) -> Dialogue:
     """Start the command with pipes for its input and output."""
     before = descendants()
     inside, writes = os.pipe()
     reads, outside = os.pipe()
     popen = subprocess.Popen(
-        [COMMAND, *arguments], stdin=inside, stdout=outside, stderr=errors, cwd=APPLICATIONS, env=environment(more)
+        [COMMAND, *arguments], stdin=inside, stdout=outside, stderr=errors, cwd=folder, env=environment(more)
     )
     os.close(inside)
     os.close(outside)

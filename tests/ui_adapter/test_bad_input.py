@@ -54,7 +54,7 @@ def test_a_wrong_call_is_told_in_one_line(name: str, text: str) -> None:
         ("declared", "'declared' does not name an application; write module:app"),
         ("declared:no_enclave_module", "nowhere:Clerk cannot be loaded: ModuleNotFoundError"),
         ("declared:no_ui_class", "asker:Nobody cannot be loaded: AttributeError"),
-        ("declared:broken_enclave", "broken:Enclave cannot be loaded: RuntimeError at broken:5"),
+        ("declared:broken_enclave", "broken:Enclave cannot be loaded: RuntimeError at broken.py:5"),
         ("declared:no_setting", "Asker.__init__() missing 1 required positional argument: 'act'"),
         ("declared:swapped", "is not a"),
     ],
@@ -69,16 +69,16 @@ def test_a_declaration_that_contradicts_itself_starts_nothing(tmp_path: Path) ->
     text = "from trollbridge.actors.app import App\napp = App(ui='a:A', grants={'a': ['b.c']})\n"
     tmp_path.joinpath("wrong.py").write_text(text, encoding="utf-8")
     ended = run("run", "wrong:app", folder=tmp_path)
-    _one_line(ended, exits.DECLARATION, "wrong:app: grants name the handler b.c, but its enclave is none of")
+    _one_line(ended, exits.DECLARATION, "wrong:app: grants name the handler b.c, but its owner is none of")
     assert ended.log == []
 
 
 @pytest.mark.parametrize(
     ("name", "code", "text"),
     [
-        ("crash", exits.UI_CRASHED, "asker failed: LookupError: the first line of main (at asker:"),
-        ("rash", exits.BOOT_FAILED, "rash: ui failed: KeyError at asker:"),
-        ("shy", exits.BOOT_FAILED, "shy: Shy failed in on_start or its loop: ValueError (clerk:"),
+        ("crash", exits.UI_CRASHED, "asker failed: LookupError: the first line of main (at asker.py:"),
+        ("rash", exits.BOOT_FAILED, "rash: ui failed: KeyError at asker.py:"),
+        ("shy", exits.BOOT_FAILED, "shy: Shy failed in on_start or its loop: ValueError (clerk.py:"),
     ],
 )
 def test_a_member_that_crashes_at_its_start_ends_the_application(name: str, code: int, text: str) -> None:

@@ -167,7 +167,8 @@ def test_another_system_is_told_the_truth() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(("run", "declared:right"), ("demo",), ("doctor", "declared:right")),
+        *(("run", "declared:right"), ("demo",), ("doctor", "declared:right"), ("lint", "declared:right")),
+        ("explain", "declared:right", "asker", "clerk.copy"),
         *(("attack", "declared:right"), ("attack", "--list"), ("attack",)),
     ],
 )

@@ -278,6 +278,7 @@ def test_an_extension_is_learnt_from_before_its_code_is_loaded(tmp_path: Path) -
     code = tmp_path / "code"
     _hosting(tmp_path, "Sandbox()", patience=100)
     assert run("run", "host:app", folder=code).code == 3
+    _hosting(tmp_path, "Sandbox()")
     learnt = run("run", "--learn", "host:app", folder=code)
     assert learnt.output.startswith("noted\n")
     child: Child = eval(_proposed(learnt, "guest", _CHILD), {"Sandbox": Sandbox, "Child": Child})  # noqa: S307

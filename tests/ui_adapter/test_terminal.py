@@ -18,16 +18,24 @@ SOON = 5.0
 
 
 def test_lines_from_a_pipe_are_answered_one_by_one() -> None:
-    """Handlers with their types, calls with literals, names and plain words; the end of input ends it (A17, A18)."""
-    lines = 'handlers\nclerk.copy hello\nclerk.copy "two words"\nclerk.copy text=5x\n\n# not a call\nclerk.wait 0\n'
+    """Handlers with their types, calls, streams with what they tell; the end of input ends it (A17, A18)."""
+    lines = (
+        'handlers\nclerk.copy hello\nclerk.copy "two words"\nclerk.copy text=5x\nclerk.copies "a\\nb" 2\n'
+        "\n# not a call\nclerk.wait 0\n"
+    )
     ended = run("run", "declared:terminal", "-q", typed=lines)
     assert (ended.code, ended.said) == (0, [])
-    assert ended.output.splitlines() == [
+    shown = ended.output.splitlines()
+    shown.remove("… 2 of 2 \N{REPLACEMENT CHARACTER}[2Jcopied")  # when it has come: before the items, if they wait
+    assert shown == [
+        "clerk.copies(text: str, number: int) -> Generator[str, None, int]",
         "clerk.copy(text: str) -> str",
         "clerk.wait(seconds: float) -> str",
         "hello",
         "two words",
         "5x",
+        *["a", "b"] * 2,
+        "2",
         "waited",
     ]
 

@@ -263,12 +263,12 @@ def test_a_request_arrives_as_it_was_sent() -> None:
 def test_a_command_may_call_what_its_order_needs_and_nothing_else() -> None:
     """The grants are those of the order; `--password-fd` reaches the UI, standard descriptors it has anyway."""
     app = application(Request(ShowStatus(), "/x.vault"), "full")
-    assert app.grants == {"command": frozenset(f"vault.{each}" for each in OPENING)}
+    assert app.granted(app.ui.member) == frozenset(f"vault.{each}" for each in OPENING)
     with open(os.devnull, "rb") as null:  # noqa: PTH123  # its number is what matters
         number = null.fileno()
         order = ChangePassword(Source(descriptor=number))
         app = application(Request(order, "/x.vault", password=Source(descriptor=0)), "full")
-    assert app.grants == {"command": frozenset(f"vault.{each}" for each in (*OPENING, "change_password"))}
+    assert app.granted(app.ui.member) == frozenset(f"vault.{each}" for each in (*OPENING, "change_password"))
     assert app.ui.descriptors == (number,)
     with pytest.raises(click.UsageError, match="Bad file descriptor"):
         application(Request(ShowStatus(), "/x.vault", password=Source(descriptor=number)), "full")

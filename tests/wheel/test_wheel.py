@@ -27,6 +27,32 @@ FOLDERS: Final = ("messages", "actors", "enclave", "ui_adapter")
 DOCUMENTS: Final = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE")
 DEADLINE: Final = 120  # seconds, for each program that runs here
 
+DESK: Final = """
+from trollbridge.actors.app import App
+from trollbridge.actors.handler import handler
+from trollbridge.enclave import EnclaveActor
+from trollbridge.ui_adapter.bridge import UiActor
+
+class Notary(EnclaveActor):
+    @handler
+    def sign(self, document: bytes) -> bytes:
+        return document
+    @handler
+    def seal(self, document: bytes) -> bytes:
+        return document
+    @handler
+    def hide(self) -> None: ...
+
+class Desk(UiActor):
+    def main(self, bridge):
+        stubs = bridge.stubs
+        name = stubs.names["notary.sign"]
+        assert stubs.python() == stubs.python() and stubs.handler(name)(b"x").get(timeout=20) == b"x"
+        print(*stubs.names, *stubs.names.values())
+
+app = App(ui=Desk, enclaves=[Notary], grants={Desk: [Notary.sign, Notary.seal]})
+"""
+
 
 class Installed(NamedTuple):
     """The two distributions, the environment that the wheel was installed into, and a folder with nothing in it."""
@@ -152,3 +178,20 @@ def test_the_command_runs_from_an_empty_directory(installed: Installed) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "Usage: trollbridge" in ended.stdout
     assert "run" in ended.stdout
+
+
+def test_two_runs_of_an_installed_application_share_no_generated_name(installed: Installed, tmp_path: Path) -> None:
+    """A4, A18 and A20: what the wheel generates for two sessions has the granted handlers and no name in common."""
+    (tmp_path / "desk.py").write_text(DESK, encoding="utf-8")
+    command = [str(installed.environment / "bin" / "trollbridge"), "run", "desk:app", "--quiet"]
+    found: list[set[str]] = []
+    for _ in range(2):
+        ended = subprocess.run(
+            command, cwd=tmp_path, env={}, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
+        (line,) = ended.stdout.splitlines()
+        assert line.startswith("notary.seal notary.sign ")
+        found.append(set(line.split()[2:]))
+    assert [len(each) for each in found] == [2, 2]
+    assert found[0].isdisjoint(found[1])

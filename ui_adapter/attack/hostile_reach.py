@@ -134,7 +134,10 @@ class Reach:
         name = self.named(method)
         if not self.lease(name):
             raise PermissionError
-        return self.membership._leases[name].pop()
+        found = self.membership._leases[name].take(self.membership.peers)
+        if found is None:
+            raise PermissionError
+        return found[1]
 
     def pump(self, done: Callable[[], bool]) -> None:
         """Read the link until `done()`; raises `TimeoutError`, or `ConnectionError` once the link is gone."""

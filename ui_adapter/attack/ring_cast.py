@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from trollbridge.actors.app import ActorRef, App, Child
+from trollbridge.actors.app import App, Child
 from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.reference import ActorRef
+from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import MemberId
 from trollbridge.messages.sandbox import Sandbox
 
@@ -56,9 +58,9 @@ def cast(app: App) -> Cast:
     second = _disguised(Child(str(EXTENSION), name=accomplice), EXTENSION, target)
     copied.enclaves = (*app.enclaves, Child(TARGET, name=target))
     copied.extensions = (extension, second)
-    copied.grants = {
-        copied.ui.member: app.grants[app.ui.member] | _all(target, _OF_UI),
-        extension.member: app.grants.get(extension.member, frozenset()) | _all(target, _OF_EXTENSION),
+    copied.grants = app.grants | {
+        copied.ui.member: app.grants[app.ui.member] + _all(target, _OF_UI),
+        extension.member: app.grants.get(extension.member, ()) + _all(target, _OF_EXTENSION),
         second.member: _all(target, _OF_ACCOMPLICE),
     }
     own = tuple(each.member for each in app.enclaves)
@@ -68,10 +70,11 @@ def cast(app: App) -> Cast:
 def alone(whole: Cast) -> Cast:
     """Return the same without the user's enclaves: for attacks that end processes by force."""
     app = copy.copy(whole.app)
-    app.enclaves = app.enclaves[-1:]
+    app.enclaves, app.hosts = app.enclaves[-1:], ()
     prefix = f"{whole.target}."
     app.grants = {
-        member: frozenset(each for each in granted if each.startswith(prefix)) for member, granted in app.grants.items()
+        member: tuple(each for each in granted if each.handler.startswith(prefix))
+        for member, granted in app.grants.items()
     }
     return msgspec.structs.replace(whole, app=app, enclaves=())
 
@@ -82,8 +85,8 @@ def _free(wanted: str, taken: Iterable[str]) -> str:
     return next(name for name in (wanted, *(f"{wanted}_{number}" for number in range(2, 1000))) if name not in names)
 
 
-def _all(target: str, methods: Iterable[str]) -> frozenset[str]:
-    return frozenset(f"{target}.{each}" for each in methods)
+def _all(target: str, methods: Iterable[str]) -> tuple[Grant, ...]:
+    return tuple(Grant(f"{target}.{each}") for each in methods)
 
 
 def _disguised(child: Child, actor: ActorRef, target: str) -> Child:

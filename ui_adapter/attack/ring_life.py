@@ -147,8 +147,8 @@ def _asked_by_ui(stage: Stage, _word: str) -> list[str]:
 
 
 def _asked_by_extension(stage: Stage, _word: str) -> list[str]:
-    grants = stage.cast.app.grants
-    others = sorted(grants[stage.cast.ui] - grants[stage.cast.extension])[:MOST_ASKED]
+    app = stage.cast.app
+    others = sorted(app.granted(stage.cast.ui) - app.granted(stage.cast.extension))[:MOST_ASKED]
     if not others:
         msg = "the extension is granted what the UI is"
         raise NotTried(msg)

@@ -10,6 +10,7 @@ from trollbridge.ui_adapter.bridge import UiActor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trollbridge.actors.stream import Stream
     from trollbridge.ui_adapter.bridge import Bridge
 
 
@@ -25,6 +26,9 @@ class Console(UiActor):
             lambda: own.double.signature == "(text: str) -> str",
             lambda: own.reverse(long).get(timeout=20) == long[::-1],
             lambda: [each.get(timeout=20) for each in [own.double(str(n)) for n in range(300)]][299] == "299299",
+            lambda: list(own.count(1000)) == list(range(1000)),
+            lambda: own.count.signature == "(items: int) -> Iterator[int]",
+            lambda: _first(own.count(1000)) == 0,
             lambda: own.secret().get(timeout=20) == b"only for the core",
             lambda: isinstance(_error(lambda: own.locked().get(timeout=20)), VaultLocked),
             lambda: isinstance(_error(own.another), NotGranted),
@@ -32,6 +36,11 @@ class Console(UiActor):
             lambda: own.finish().get(timeout=20) is None,
         )
         return next((number for number, check in enumerate(checks, 1) if not check()), 0)
+
+
+def _first(stream: Stream[int]) -> int:
+    with stream:
+        return next(stream)
 
 
 def _error(action: Callable[[], object]) -> Exception | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+
 import msgspec
 
+from trollbridge.actors import Progress
 from trollbridge.actors.handler import handler
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
@@ -67,6 +70,20 @@ class Sample(EnclaveActor):
         """Fail in a way that nobody may read."""
         message = "the canary in the mine"
         raise ValueError(message)
+
+    @handler(max_bytes=1 << 20)
+    def numbers(self, count: int, length: int = 0) -> Generator[tuple[int, bytes] | Progress, None, str]:
+        """Tell progress, give numbers with so many bytes each, return how many were given."""
+        yield Progress(0, count, "begun")
+        for number in range(count):
+            yield number, bytes(length)
+        return f"{count} numbers"
+
+    @handler(sensitive=True)
+    def whispers(self) -> Iterator[str | Progress]:
+        """Give what only the core may read."""
+        yield Progress(1, 2, "a canary")
+        yield "psst"
 
     @handler
     def withheld(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 
+from trollbridge.actors import Progress
 from trollbridge.actors.handler import handler
 from trollbridge.enclave.actor import EnclaveActor
 
@@ -21,6 +23,14 @@ class Clerk(EnclaveActor):
         """Answer late."""
         threading.Event().wait(seconds)
         return "waited"
+
+    @handler
+    def copies(self, text: str, number: int) -> Generator[str | Progress, None, int]:
+        """Copy several times, and tell how far it has come."""
+        for _ in range(number):
+            yield text
+        yield Progress(number, number, "\x1b[2Jcopied")
+        return number
 
     @handler
     def withheld(self) -> None:

@@ -36,7 +36,7 @@ swapped = App(ui="clerk:Clerk", enclaves=["asker:Asker"])
 terminal = App(
     ui="trollbridge.ui_adapter.terminal:Terminal",
     enclaves=["clerk:Clerk"],
-    grants={"terminal": ["clerk.copy", "clerk.wait"]},
+    grants={"terminal": ["clerk.copies", "clerk.copy", "clerk.wait"]},
 )
 not_an_app = "a text"
 vault_terminal = App(
