@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = REPOSITORY / "examples"
 FIRST: Final = ("notary.py", "desk.py", "office.py")
+SECOND: Final = ("stamps.py", "bench.py", "workshop.py")
 LINES: Final = 30
 
 
-def _shown() -> list[str]:
-    return re.findall(
-        r"^```python\n(.*?)^```$", REPOSITORY.joinpath("README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
+def _shown(mark: str = "python") -> list[str]:
+    readme = REPOSITORY.joinpath("README.md").read_text("utf-8")
+    return re.findall(rf"^```{mark}\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
 
 
 def _lines_of_code(text: str) -> int:
@@ -40,6 +40,24 @@ def test_the_first_example_runs() -> None:
     assert (ended.code, ended.said) == (0, [])
     assert re.fullmatch(r"1\. deed: [0-9a-f]{16}\n2\. will: [0-9a-f]{16}\n", ended.output)
     assert {each.member for each in ended.log if each.event == "member.joined"} == {"broker", "desk", "notary"}
+
+
+def test_the_readme_shows_the_files_of_the_second_example() -> None:
+    """An extension, a UI that streams, and the declaration, to the letter; other excerpts may stand among them."""
+    files = [EXAMPLES.joinpath(name).read_text(encoding="utf-8") for name in SECOND]
+    assert [each for each in _shown("py") if each in files] == files
+
+
+def test_the_second_example_runs(tmp_path: Path) -> None:
+    """A program's output and a file are streamed; an extension does what it is granted, and no more (A15, A16, A18)."""
+    ended = run("run", "workshop:app", folder=EXAMPLES, more={"HOME": str(tmp_path)})
+    assert (ended.code, ended.said) == (0, []), ended.output
+    version, seal, refused = ended.output.splitlines()
+    assert version.startswith("git version ")
+    assert re.fullmatch(r"[0-9a-f]{16}", seal)
+    assert refused == "No grant allows this call."
+    assert tmp_path.joinpath("stamped", "stamps.txt").read_text("utf-8") == f"{seal}\n{refused}"
+    assert [each.member for each in ended.log if each.event == "call.refused"] == ["stamps"]
 
 
 def test_only_the_enclave_s_own_process_imports_its_module() -> None:
