@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks import lock_cost
 from tests.benchmarks.block import FULL, QUICK
+from tests.benchmarks.bridge_streams import MIB, ROUNDS, run_streams, show_streams
 from tests.benchmarks.lock_cost import run_lock_cost
 from tests.benchmarks.lock_report import lock_as_json, show_lock
 from tests.benchmarks.process_tree import adopt_orphans, end_descendants
@@ -25,11 +26,15 @@ from tests.benchmarks.schedule import run_benchmark
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tests.benchmarks.bridge_streams import Streams
     from tests.benchmarks.lock_cost import LockRun
     from tests.benchmarks.schedule import Run
 
 LOCK = "lock"
 """What `--only` calls the part that measures what the lock costs."""
+STREAMS = "streams"
+"""What it calls the part that streams a long file through the hosts."""
+MEBIBYTES, QUICK_MEBIBYTES = 1024, 256
 
 
 def parsed(arguments: Sequence[str] | None, names: Sequence[str]) -> argparse.Namespace:
@@ -46,8 +51,8 @@ def stop(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def measured(options: argparse.Namespace) -> tuple[Run | None, LockRun | None]:
-    """Run the two parts of the benchmark, as far as they are wanted, and leave no process behind."""
+def measured(options: argparse.Namespace) -> tuple[Run | None, LockRun | None, Streams | None]:
+    """Run the three parts of the benchmark, as far as they are wanted, and leave no process behind."""
     chosen = [entry for entry in ROSTER if options.only is None or entry.name in options.only]
     adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -56,7 +61,11 @@ def measured(options: argparse.Namespace) -> tuple[Run | None, LockRun | None]:
         lock = None
         if options.only is None or LOCK in options.only:
             lock = run_lock_cost(lock_cost.QUICK if options.quick else lock_cost.FULL, tell)
-        return run_benchmark(chosen, QUICK if options.quick else FULL, tell) if chosen else None, lock
+        streams = None
+        if options.only is None or STREAMS in options.only:
+            size, rounds = (QUICK_MEBIBYTES, 1) if options.quick else (MEBIBYTES, ROUNDS)
+            streams = run_streams(size * MIB, tell, rounds)
+        return run_benchmark(chosen, QUICK if options.quick else FULL, tell) if chosen else None, lock, streams
     finally:
         end_descendants()
 
@@ -68,8 +77,8 @@ def tell(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show, write; exits with 0 when there are figures, whatever they are, and with 1 when there are none."""
-    options = parsed(arguments, [*(entry.name for entry in ROSTER), LOCK])
-    run, lock = measured(options)
+    options = parsed(arguments, [*(entry.name for entry in ROSTER), LOCK, STREAMS])
+    run, lock, streams = measured(options)
     written: dict[str, object] = {}
     if run is not None:
         show_run(run)
@@ -77,9 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if lock is not None:
         show_lock(lock)
         written[LOCK] = lock_as_json(lock)
+    if streams is not None:
+        show_streams(streams)
+        written[STREAMS] = streams._asdict()
     if options.json is not None:
         options.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
-    return 0 if any(part is not None and part.results.contenders() for part in (run, lock)) else 1
+    measures = any(part is not None and part.results.contenders() for part in (run, lock))
+    return 0 if measures or streams is not None else 1
 
 
 if __name__ == "__main__":
