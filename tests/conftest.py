@@ -24,6 +24,8 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
+    from xdist.remote import Producer  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 DEADLINE: Final = 5.0  # seconds that what a test started may take to end after the test
 _PR_SET_CHILD_SUBREAPER: Final = 36  # <linux/prctl.h>
@@ -50,9 +52,9 @@ class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # what xdist has c
         return self._TOGETHER if nodeid.startswith(self._TOGETHER) else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> _Scheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Scheduling:
     """Give the tests out as above."""
-    return _Scheduling(config)
+    return _Scheduling(config, log)
 
 
 class Process(NamedTuple):
