@@ -36,6 +36,36 @@ def routed(  # noqa: PLR0913  # a header has so many fields
     return Routed(kind, sender, receiver, uid, sequence, deadline, via, len(BODY), BODY[-16:])
 
 
+class Board:
+    """The broker's core with the ports that a test opens: what it sends and why it complains is kept."""
+
+    def __init__(self) -> None:
+        """Start without members."""
+        self.sent: list[tuple[MemberId, Item]] = []
+        self.why: list[str] = []
+        self.routing: Final = Routing(self)
+
+    def send(self, member: MemberId, item: Item, body: bytes = b"") -> None:
+        """Keep an item."""
+        del body
+        self.sent.append((member, item))
+
+    def notice(self, kind: NoticeKind, about: MemberId, why: str, detail: str = "") -> None:
+        """Keep why."""
+        del kind, about, detail
+        self.why.append(why)
+
+    def remove(self, member: MemberId, why: str) -> None:
+        """Fail: nobody is to be removed here."""
+        raise AssertionError(member, why)
+
+    def take(self, member: MemberId, item: Item) -> list[tuple[MemberId, Item]]:
+        """Have a member send an item; return what the broker sends."""
+        self.sent.clear()
+        self.routing.take(member, item, BODY)
+        return list(self.sent)
+
+
 class Switchboard:
     """`Routing` between a UI, an extension and two enclaves, sealed; whatever it sends, notes or cuts is kept."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.actors.switchboard import BODY, NOTARY, UI, VAULT, routed
+from tests.actors.switchboard import NOTARY, UI, VAULT, Board, routed
 from trollbridge.actors.app import App
 from trollbridge.actors.formation import ring_places
 from trollbridge.actors.peers import PeerCalls, Peers, Ungranted, note, tells_its_caller
 from trollbridge.actors.promise import Promise
-from trollbridge.actors.routing import Port, Routing
+from trollbridge.actors.routing import Port
 from trollbridge.messages.control import SessionTicket
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import (
@@ -44,9 +43,6 @@ from trollbridge.messages.record import (
     Request,
     Routed,
 )
-
-if TYPE_CHECKING:
-    from trollbridge.messages.control import NoticeKind
 
 
 def test_a_session_between_servers_has_its_ticket_at_both_ends() -> None:
@@ -84,14 +80,12 @@ def test_a_session_between_servers_has_its_ticket_at_both_ends() -> None:
 # The broker.
 
 
-class Board:
+class Pair(Board):
     """The broker's core between a UI and two enclaves, of which the notary may call the vault."""
 
     def __init__(self) -> None:
         """Open the ports, publish one handler of each, seal."""
-        self.sent: list[tuple[MemberId, Item]] = []
-        self.why: list[str] = []
-        self.routing: Final = Routing(self)
+        super().__init__()
         granted = {UI: {"notary.seal", "vault.sign"}, NOTARY: {"vault.sign"}, VAULT: set[str]()}
         peers = {UI: {NOTARY, VAULT}, NOTARY: {UI, VAULT}, VAULT: {UI, NOTARY}}
         for each, handlers in granted.items():
@@ -100,26 +94,6 @@ class Board:
         for each, method in ((NOTARY, "seal"), (VAULT, "sign")):
             self.routing.take(each, Publish((PublishedHandler(method, os.urandom(32)),)), b"")
         self.routing.sealed = True
-
-    def send(self, member: MemberId, item: Item, body: bytes = b"") -> None:
-        """Keep an item."""
-        del body
-        self.sent.append((member, item))
-
-    def notice(self, kind: NoticeKind, about: MemberId, why: str, detail: str = "") -> None:
-        """Keep why."""
-        del kind, about, detail
-        self.why.append(why)
-
-    def remove(self, member: MemberId, why: str) -> None:
-        """Fail: nobody is to be removed here."""
-        raise AssertionError(member, why)
-
-    def take(self, member: MemberId, item: Item) -> list[tuple[MemberId, Item]]:
-        """Have a member send an item; return what the broker sends."""
-        self.sent.clear()
-        self.routing.take(member, item, BODY)
-        return list(self.sent)
 
     def uid(self, member: MemberId, handler: str) -> HandlerUID:
         """Return the first UID of a lease."""
@@ -140,7 +114,7 @@ class Board:
 
 def test_an_enclave_calls_what_it_is_granted_and_answers_what_it_is_asked() -> None:
     """A22, A27: both at a time, each in its own session; a UID serves whom it was leased to, once."""
-    board = Board()
+    board = Pair()
     asked = board.uid(UI, "notary.seal")
     assert board.arrives(Kind.CALL, UI, NOTARY, asked)
     own = board.uid(NOTARY, "vault.sign")
@@ -157,7 +131,7 @@ def test_an_enclave_calls_what_it_is_granted_and_answers_what_it_is_asked() -> N
 @pytest.mark.parametrize("kind", [Kind.CALL, Kind.PART])
 def test_an_enclave_cannot_use_what_is_not_its_own(kind: Kind) -> None:
     """A27, F3, I3: another's UID, its own for another, none; an enclave that is granted nothing calls nobody at all."""
-    board = Board()
+    board = Pair()
     uis, own = board.uid(UI, "vault.sign"), board.uid(NOTARY, "vault.sign")
     assert not board.arrives(kind, NOTARY, VAULT, uis)
     assert not board.arrives(kind, NOTARY, VAULT, NO_UID)
@@ -172,7 +146,7 @@ def test_an_enclave_cannot_use_what_is_not_its_own(kind: Kind) -> None:
 )
 def test_an_enclave_gets_no_lease_without_a_grant(member: MemberId, handler: str) -> None:
     """A18, A26: as anybody else."""
-    board = Board()
+    board = Pair()
     assert board.take(member, Request(handler)) == [(member, Lease(handler, b""))]
     assert board.why == ["no grant"]
 

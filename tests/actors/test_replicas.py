@@ -10,14 +10,14 @@ import pytest
 from msgspec import structs
 
 from tests.actors.memory_ring import TOKEN, Wire
-from tests.actors.switchboard import BODY, UI, routed
+from tests.actors.switchboard import UI, Board, routed
 from trollbridge.actors.app import MOST_REPLICAS, App, Child
 from trollbridge.actors.formation import ring_places
 from trollbridge.actors.held import Held
 from trollbridge.actors.membership import Membership, Peer, Pending
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.route import Route
-from trollbridge.actors.routing import Port, Routing
+from trollbridge.actors.routing import Port
 from trollbridge.actors.uids import CREDIT, Denial, Lease, UidLedger, UidRefused
 from trollbridge.messages import record
 from trollbridge.messages.address import Directory
@@ -26,14 +26,13 @@ from trollbridge.messages.errors import DeclarationError, Malformed
 from trollbridge.messages.ids import Epoch, HandlerName, HandlerUID, MemberId, Role
 from trollbridge.messages.noise import Initiator, Responder
 from trollbridge.messages.payloads import HandlerEntry
-from trollbridge.messages.record import Item, Publish, PublishedHandler, Refusal, Request, Routed
+from trollbridge.messages.record import Publish, PublishedHandler, Refusal, Request, Routed
 from trollbridge.messages.session import Session
 from trollbridge.messages.signature import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trollbridge.messages.control import NoticeKind
     from trollbridge.messages.grants import Grant
 
 Grants: TypeAlias = "dict[str | type, list[str | Grant | Callable[..., object]]]"
@@ -168,14 +167,12 @@ def test_the_next_uid_is_for_the_least_loaded_replica() -> None:
 # The broker.
 
 
-class Board:
+class Trio(Board):
     """The broker's core with three replicas, a UI and an extension."""
 
     def __init__(self) -> None:
         """Open the ports, the second replica's first, and publish one handler."""
-        self.sent: list[tuple[MemberId, Item]] = []
-        self.notices: list[str] = []
-        self.routing: Final = Routing(self)
+        super().__init__()
         self.directories: Final[dict[MemberId, Directory]] = {}
         for each in (SECOND, FIRST, THIRD):
             service = "" if each == FIRST else FIRST
@@ -187,26 +184,6 @@ class Board:
             self.directories[each] = Directory({"sign": seed})
             self.routing.take(each, Publish((PublishedHandler("sign", seed),)), b"")
         self.routing.sealed = True
-
-    def send(self, member: MemberId, item: Item, body: bytes = b"") -> None:
-        """Keep an item."""
-        del body
-        self.sent.append((member, item))
-
-    def notice(self, kind: NoticeKind, about: MemberId, why: str, detail: str = "") -> None:
-        """Keep why."""
-        del kind, about, detail
-        self.notices.append(why)
-
-    def remove(self, member: MemberId, why: str) -> None:
-        """Fail: nobody is to be removed here."""
-        raise AssertionError(member, why)
-
-    def take(self, member: MemberId, item: Item) -> list[tuple[MemberId, Item]]:
-        """Have a member send an item; return what the broker sends."""
-        self.sent.clear()
-        self.routing.take(member, item, BODY)
-        return list(self.sent)
 
     def lease(self, member: MemberId) -> dict[MemberId, list[HandlerUID]]:
         """Return what a member gets for a request, in the order of the items."""
@@ -234,30 +211,30 @@ class Board:
 
 def test_a_request_brings_uids_for_each_replica_the_least_loaded_first() -> None:
     """A57, A26: the empty name stands for the service; without a grant there is nothing."""
-    board = Board()
+    board = Trio()
     leased = board.lease(UI)
     assert {member: len(uids) for member, uids in leased.items()} == {SECOND: 86, FIRST: 85, THIRD: 85}
     board.call(UI, SECOND, leased[SECOND][0])
     assert list(board.lease(OTHER)) == [FIRST, THIRD, SECOND]
     assert board.lease(UI) == {FIRST: []}
-    assert board.notices == ["its credit is full"]
+    assert board.why == ["its credit is full"]
 
 
 def test_each_call_arrives_at_an_address_of_its_replica() -> None:
     """A22, A27, F3: and under a UID of that replica only."""
-    board = Board()
+    board = Trio()
     leased = board.lease(UI)
     for each in REPLICAS:
         board.call(UI, each, leased[each][0])
     stranger = leased[FIRST][1]
     assert board.take(UI, routed(Kind.CALL, UI, THIRD, stranger)) == [(UI, Refusal(stranger))]
-    assert board.notices == [Denial.OTHER_RECEIVER]
+    assert board.why == [Denial.OTHER_RECEIVER]
     board.call(UI, FIRST, stranger)
 
 
 def test_a_reply_names_the_replica_that_the_next_uid_is_for_if_it_is_another() -> None:
     """A57: that one is good there, and nowhere else."""
-    board = Board()
+    board = Trio()
     leased, others = board.lease(UI), board.lease(OTHER)
     board.call(UI, FIRST, leased[FIRST][0])
     assert len(board.reply(FIRST, UI, leased[FIRST][0])) == 16
