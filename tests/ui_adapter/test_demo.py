@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import resource
 import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT = 20.0
-"""Seconds of processor time that it may take, which no load of the machine changes much."""
+"""Seconds that it may take."""
 PARTS = 11
 
 
@@ -41,14 +41,14 @@ def test_the_main_job_is_done_and_everything_is_shown(place: Path) -> None:
     is left of it, gpg's agent included (A59). What it prints was seen: four PIDs, one parent; two refusals; calls that
     were told; epoch 1 dismantled before epoch 2 is formed (A58).
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
     ended = run("demo", more={"TMPDIR": str(place)})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.monotonic() - started
     assert (ended.code, ended.said, ended.log) == (0, [], []), ended.output
     assert list(_verdicts(ended.output).values()) == ["shown"] * PARTS
     assert "\x1b" not in ended.output
     assert "\r" not in ended.output
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < LIMIT
+    assert seconds < LIMIT
     _check_what_was_seen(ended.output)
 
 
