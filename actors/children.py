@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.sockets import LinkLost
@@ -20,23 +19,34 @@ from trollbridge.messages.control import MemberRecord
 from trollbridge.messages.ids import SUPERVISOR, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from trollbridge.actors.reactor import Reactor
     from trollbridge.messages.ids import MemberId
+
+GRACE: Final = 2.0
+"""Seconds that a process has to end by itself once it is told to."""
+UI_GRACE: Final = 5.0
+"""The same of a UI, whose code may have something to tidy up; where all are to end, of everybody."""
 
 
 class Children:
     """Every process of one application."""
 
-    def __init__(self, epoll: select.epoll) -> None:
-        """Take what the supervisor's loop waits on."""
-        self._epoll = epoll
+    def __init__(
+        self, reactor: Reactor, heard: Callable[[Process], object], ended: Callable[[Process], object]
+    ) -> None:
+        """Take the loop, what is called when a process has said something, and what when it has ended."""
+        self._reactor = reactor
+        self._heard = heard
+        self._ended = ended
         self._interpreters: Interpreters | None = None
         """What the children run; made for the first of them, when this process can no longer be looked into."""
         self._by_member: dict[MemberId, Process] = {}
-        self._by_fd: dict[int, Process] = {}
         self._incarnations: dict[MemberId, int] = {}
         self._limits: dict[Process, float] = {}
+        self._silent: set[Process] = set()
+        """Those that have closed their control channel."""
 
     def __iter__(self) -> Iterator[Process]:
         """Go over the processes that live, in the order in which they were started."""
@@ -55,10 +65,6 @@ class Children:
         """Return the process of a member, if it lives."""
         return self._by_member.get(member)  # type: ignore[call-overload,no-any-return]  # any name may be asked for
 
-    def at(self, descriptor: int) -> Process | None:
-        """Return whose descriptor it is."""
-        return self._by_fd.get(descriptor)
-
     def start(self, member: MemberId, role: Role, besides: Besides = NOTHING_BESIDES) -> Process:
         """Spawn a process for a member that has none, or an errand; raises `OSError` if the system cannot."""
         if self._interpreters is None:
@@ -66,9 +72,8 @@ class Children:
         number = self._incarnations[member] = self._incarnations.get(member, 0) + 1
         process = Process(member, role, number, self._interpreters.of(role), besides)
         self._by_member[member] = process
-        for descriptor in (process.pidfd, process.channel.fileno()):
-            self._by_fd[descriptor] = process
-            self._epoll.register(descriptor, select.EPOLLIN)
+        self._reactor.watch(process.pidfd, lambda _: self._ended(process))
+        self._reactor.watch(process.channel.fileno(), lambda _: self._heard(process))
         return process
 
     def tell(self, to: Process | MemberId, message: control.ToChild, *descriptors: int) -> None:
@@ -81,51 +86,45 @@ class Children:
         except LinkLost:
             process.kill()
 
-    def hear(self, process: Process, grace: float) -> control.FromChild | None:
+    def hear(self, process: Process) -> control.FromChild | None:
         """Take the next message of a process; None if there is none. Raises as `ParentChannel.take`, but `LinkLost`.
 
-        One that has closed its control channel is listened to no more, and has `grace` seconds to end.
+        One that has closed its control channel is listened to no more, and has `GRACE` seconds to end.
         """
-        if process.channel.fileno() not in self._by_fd:
+        if process in self._silent:
             return None
         try:
             return process.channel.take(process.pid)
         except BlockingIOError:
             return None
         except LinkLost:
-            self._silent(process)
-            self.expect_end(process, grace)
+            self._silent.add(process)
+            self._reactor.ignore(process.channel.fileno())
+            self.expect_end(process)
             return None
-
-    def _silent(self, process: Process) -> None:
-        descriptor = process.channel.fileno()
-        if self._by_fd.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
 
     def reap(self, process: Process) -> int | None:
         """Take a process that has ended out of the table; return its exit status, None if it lives."""
-        self_fds = (process.pidfd, process.channel.fileno())
+        watched = (process.pidfd, process.channel.fileno())
         status = process.reap()
         if status is not None:
-            for descriptor in self_fds:
-                self._by_fd.pop(descriptor, None)
+            for descriptor in watched:
+                self._reactor.ignore(descriptor)
+            self._silent.discard(process)
             del self._by_member[process.member]
             self._limits.pop(process, None)
         return status
 
     # Ends by a time.
 
-    def stop_all(self, seconds: float) -> None:
-        """Tell everybody to end, within so many seconds."""
+    def stop_all(self, seconds: float | None = None) -> None:
+        """Tell everybody to end, within so many seconds, or `UI_GRACE`."""
         for process in self:
             self.tell(process, control.Stop())
-            self.expect_end(process, seconds)
+            self.expect_end(process, UI_GRACE if seconds is None else seconds)
 
-    def let_fall(self, reason: str, died: str, graces: tuple[float, float], *, stopping: bool) -> None:
-        """Tell everybody that the ring falls, and those that must not outlive it to end.
-
-        `graces`: the seconds that a process has for that, and that a UI has if the application stops.
-        """
+    def let_fall(self, reason: str, died: str, *, stopping: bool) -> None:
+        """Tell everybody that the ring falls, and those that must not outlive it to end."""
         for process in self:
             if process.role is Role.EXTENSION:
                 process.terminate()
@@ -133,11 +132,11 @@ class Children:
                 process.kill()
             ends = stopping or process.foreign
             self.tell(process, control.Stop() if ends else control.Dismantle(reason, died))
-            self.expect_end(process, graces[ends and process.role is Role.UI])
+            self.expect_end(process, UI_GRACE if ends and process.role is Role.UI else GRACE)
 
-    def expect_end(self, process: Process, seconds: float) -> None:
-        """Give a process this long to end, or to let go of the fallen ring; an earlier limit stays."""
-        limit = time.monotonic() + seconds
+    def expect_end(self, process: Process, seconds: float | None = None) -> None:
+        """Give a process this long, or `GRACE`, to end, or to let go of the fallen ring; an earlier limit stays."""
+        limit = time.monotonic() + (GRACE if seconds is None else seconds)
         self._limits[process] = min(limit, self._limits.get(process, limit))
 
     def excuse(self, process: Process) -> None:

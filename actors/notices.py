@@ -31,12 +31,11 @@ _CUT: Final = frozenset({NoticeKind.MEMBER_REMOVED, NoticeKind.LINK_LOST})
 class Notices:
     """Writes down what is told; has the process end whose link the broker has cut."""
 
-    def __init__(self, app: App, processes: Children, log: Log, grace: float) -> None:
-        """Take the declaration, the processes, the log, and the seconds that a process has whose link was lost."""
+    def __init__(self, app: App, processes: Children, log: Log) -> None:
+        """Take the declaration, the processes and the log."""
         self._members: Final = frozenset({BROKER, *(child.member for child, _ in app.children)})
         self._processes: Final = processes
         self._log: Final = log
-        self._grace: Final = grace
 
     def take(self, process: Process, notice: Notice, epoch: Epoch, *, standing: bool) -> None:
         """Take what a process says. `standing`: while a ring falls, every member lets go of its link."""
@@ -50,7 +49,7 @@ class Notices:
         )
         offender = self._processes.get(notice.about) if process.role is Role.BROKER else None
         if offender is not None and standing and notice.kind in _CUT:
-            self._processes.expect_end(offender, 0.0 if notice.kind is NoticeKind.MEMBER_REMOVED else self._grace)
+            self._processes.expect_end(offender, 0.0 if notice.kind is NoticeKind.MEMBER_REMOVED else None)
 
 
 def _fit(text: str, longest: int) -> str:

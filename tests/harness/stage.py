@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness.replacing import replace
-from trollbridge.actors import heartbeat, supervisor
+from trollbridge.actors import children, heartbeat
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.intensity import Intensity
 from trollbridge.messages.sandbox import Sandbox
@@ -32,7 +32,7 @@ def hurry(beat: float | None, grace: float | None) -> None:
     if beat is not None:
         replace(heartbeat, INTERVAL=beat)
     if grace is not None:
-        replace(supervisor, GRACE=grace, UI_GRACE=grace)
+        replace(children, GRACE=grace, UI_GRACE=grace)
 
 
 def puppet_app(  # noqa: PLR0913  # each test sets a few of them by name

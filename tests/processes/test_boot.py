@@ -214,7 +214,7 @@ def test_an_extension_cannot_be_started_before_the_seal() -> None:
     """A33: the other order raises, and nothing was started."""
     supervisor = Supervisor(puppet_app(extensions={"extra": "nowhere"}))
     with pytest.raises(UsageError, match="only once the ring is sealed"):
-        supervisor._start_extension(MemberId("extra"))
+        supervisor.rings.start_extension(MemberId("extra"))
     assert not list(supervisor._processes)
 
 

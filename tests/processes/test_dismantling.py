@@ -100,9 +100,9 @@ def test_a_ring_is_not_formed_over_another() -> None:
     supervisor = Supervisor(puppet_app())
     for state in RingState:
         if state is not RingState.DISMANTLED:
-            supervisor._ring.state = state
+            supervisor.rings.ring.state = state
             with pytest.raises(UsageError, match="must be dismantled before the next is formed"):
-                supervisor._form()
+                supervisor.rings.form()
 
 
 def test_every_old_process_is_reaped_before_the_next_ring_is_formed() -> None:

@@ -25,7 +25,7 @@ from trollbridge.actors import (
     routing,
     served,
     serving,
-    supervisor,
+    rings,
     uids,
 )
 from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
@@ -72,7 +72,7 @@ LIMITS: Final = {
     "MOST_HELD": served.MOST_HELD,
     "FARTHEST": limits.FARTHEST,
     "JOIN_TIMEOUT": joining.JOIN_TIMEOUT,
-    "BOOT_LIMIT": supervisor.BOOT_LIMIT,
+    "BOOT_LIMIT": rings.BOOT_LIMIT,
     "LONG": parts.LONG,
     "FIRST_CREDIT": limits.FIRST_CREDIT,
     "LONGEST_TEXT": faults.LONGEST_TEXT,
