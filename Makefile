@@ -1,6 +1,6 @@
 # Everything sets itself up: on a fresh clone `make test` needs only make, bash and a Python of 3.11 or newer.
 # PYTHON=python3.12 chooses the interpreter of a new .venv; WORKERS says how many tests run at a time, without it as many
-# as there are processors; ROUNDS, CALLS and FALLS set the length of a soak.
+# as there are processors; ROUNDS, CALLS, FALLS and ACCIDENTS set the length of a soak.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,6 +15,7 @@ WORKERS ?= auto
 ROUNDS ?= 10
 CALLS ?= 1000000
 FALLS ?= 1000
+ACCIDENTS ?= 200
 VENV := .venv
 BIN := $(VENV)/bin
 FOLDERS := messages actors enclave ui_adapter
@@ -70,9 +71,11 @@ check: venv ## lint, format, mypy, pyright
 bench: venv ## what the lock costs, speed beside the peers, each in an environment of its own, and calls under a flood
 	@$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/bridge_flood.py
+	$(BIN)/python tests/benchmarks/recovery.py
+	$(BIN)/python tests/benchmarks/log_cost.py
 
-soak: venv system ## CALLS calls in FALLS rings under the lock; then the property and process tests, ROUNDS times, deep
-	@$(BIN)/python tests/soak/run.py --calls $(CALLS) --falls $(FALLS)
+soak: venv system ## ACCIDENTS under load; CALLS calls in FALLS rings; then the property and process tests, ROUNDS times, deep
+	@$(BIN)/python tests/soak/run.py --calls $(CALLS) --falls $(FALLS) --accidents $(ACCIDENTS)
 	for ((round = 1; round <= $(ROUNDS); round++)); do
 	    echo "round $$round of $(ROUNDS)"
 	    HYPOTHESIS_PROFILE=deep $(BIN)/pytest --quiet --override-ini faulthandler_timeout=0 \
@@ -88,7 +91,8 @@ clean: ## removes everything that make made
 	find $(FOLDERS) tests $(wildcard examples) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # Programs that tests run beside ours: program/Debian package.
-SYSTEM := gpg/gnupg sq/sq dbus-daemon/dbus-daemon gnome-keyring-daemon/gnome-keyring node/nodejs tsc/node-typescript
+SYSTEM := gpg/gnupg sq/sq dbus-daemon/dbus-daemon gnome-keyring-daemon/gnome-keyring node/nodejs tsc/node-typescript \
+	systemd-analyze/systemd
 
 system:
 	@$(DEBIAN)

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from trollbridge.actors.hosts.declaring import Files as Files
     from trollbridge.actors.hosts.declaring import Programs as Programs
     from trollbridge.actors.hosts.program import Program as Program
+    from trollbridge.actors.intensity import Intensity as Intensity
     from trollbridge.actors.promise import Promise as Promise
+    from trollbridge.actors.rekeying import Rekey as Rekey
     from trollbridge.actors.stream import Stream as Stream
     from trollbridge.actors.streaming import Pause as Pause
     from trollbridge.actors.streaming import Progress as Progress
     from trollbridge.actors.streaming import Topic as Topic
+    from trollbridge.actors.supervision.declaring import Group as Group
     from trollbridge.messages.grants import Between as Between
     from trollbridge.messages.grants import Grant as Grant
     from trollbridge.messages.grants import Longest as Longest
@@ -36,7 +39,9 @@ _HOMES = {
     "Extension": "trollbridge.actors.extension",
     "Files": "trollbridge.actors.hosts.declaring",
     "Grant": "trollbridge.messages.grants",
+    "Group": "trollbridge.actors.supervision.declaring",
     "HostActor": "trollbridge.actors.host",
+    "Intensity": "trollbridge.actors.intensity",
     "Longest": "trollbridge.messages.grants",
     "Matching": "trollbridge.messages.grants",
     "OneOf": "trollbridge.messages.grants",
@@ -45,6 +50,7 @@ _HOMES = {
     "Programs": "trollbridge.actors.hosts.declaring",
     "Progress": "trollbridge.actors.streaming",
     "Promise": "trollbridge.actors.promise",
+    "Rekey": "trollbridge.actors.rekeying",
     "Sandbox": "trollbridge.messages.sandbox",
     "Several": "trollbridge.actors.hosts.arguments",
     "Stream": "trollbridge.actors.stream",
@@ -58,7 +64,9 @@ __all__ = [
     "Extension",
     "Files",
     "Grant",
+    "Group",
     "HostActor",
+    "Intensity",
     "Longest",
     "Matching",
     "OneOf",
@@ -67,6 +75,7 @@ __all__ = [
     "Programs",
     "Progress",
     "Promise",
+    "Rekey",
     "Sandbox",
     "Several",
     "Stream",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trollbridge.actors import sockets
-from trollbridge.actors.formation import Place, caller_place, ring_places
+from trollbridge.actors.formation import Place, caller_place, host_place, ring_places
 from trollbridge.messages import control
 from trollbridge.messages.ids import Epoch, MemberId, Role
 
@@ -39,6 +39,11 @@ class Admission:
         self._places[member] = caller_place(self._app, member, Role.EXTENSION)
         return self._link(self._places[member])
 
+    def host(self, member: MemberId) -> socket.socket:
+        """Make the place of a host that comes in the place of another; return its end of its link."""
+        self._places[member] = host_place(self._app, member)
+        return self._link(self._places[member])
+
     def _link(self, place: Place) -> socket.socket:
         ours, theirs = sockets.pair()
         sockets.demand_credentials(ours)
@@ -61,6 +66,9 @@ class Admission:
     def remove(self, member: MemberId) -> None:
         """Take a place back: its holder has ended."""
         self._places.pop(member, None)
+        end = self._ends.pop(member, None)
+        if end is not None:
+            end.close()
 
     def seal(self) -> None:
         """Forget every place: nobody else can join."""

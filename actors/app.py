@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import graphlib
-import sys
 from collections.abc import Mapping
-from copy import copy
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import structs
 
+from trollbridge.actors.child_spec import Child, importable, level, name_of
 from trollbridge.actors.intensity import Intensity
-from trollbridge.actors.isolation.limits import MEMORY, check_memory
+from trollbridge.actors.isolation.limits import MEMORY
 from trollbridge.actors.reference import ActorRef
+from trollbridge.actors.rekeying import Rekey, planned
+from trollbridge.actors.supervision.declaring import OF_A_CHILD, Kept, Leaf, Strategy, checked, grow
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.grants import DECIDING, Grant
-from trollbridge.messages.ids import BROKER, HANDLER, SERVING, SUPERVISOR, MemberId, Role, member_id
+from trollbridge.messages.ids import BROKER, HANDLER, SERVING, SUPERVISOR, MemberId, Role
+from trollbridge.messages.operator import application_name
 from trollbridge.messages.posture import Level
-from trollbridge.messages.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from trollbridge.actors.log import Log
+    from trollbridge.actors.supervision.declaring import Group
+
+__all__ = ["App", "Child"]
 
 BRIDGE_NAMES: Final = frozenset(
     {
@@ -34,112 +40,6 @@ BRIDGE_NAMES: Final = frozenset(
     }
 )
 """What a bridge itself offers: an enclave of such a name could not be reached."""
-
-_DESCRIPTORS: Final = range(3, 1 << 20)
-_MOST_DESCRIPTORS: Final = 8
-MOST_REPLICAS: Final = 16
-"""Processes of one enclave or host."""
-
-
-class Child:
-    """One actor of an application: which class, under which name, with which settings, and how it is kept."""
-
-    __slots__ = ("actor", "descriptors", "least", "member", "memory", "replicas", "sandbox", "service", "settings")
-
-    def __init__(  # noqa: PLR0913  # a declaration; each is given by name
-        self,
-        actor: str | type,
-        *,
-        name: str = "",
-        settings: Mapping[str, str] | None = None,
-        sandbox: Sandbox | None = None,
-        least: str | None = None,
-        descriptors: Sequence[int] = (),
-        memory: int | None = None,
-        replicas: int = 1,
-    ) -> None:
-        """Take a class or its name; `settings` reach its constructor as keywords.
-
-        `sandbox`: what its process may reach, instead of what its class says; an extension's class is not asked.
-        `least`: the level below which the application does not start, instead of the application's.
-        `descriptors`: of a UI, what it keeps under the same numbers of whatever the application was started with, such
-        as a pipe with a password; everything else but standard input, output and error is closed.
-        `memory`: of an extension, how many bytes of address space its process may have.
-        `replicas`: of an enclave or a host, how many processes serve its handlers; the broker sends a call to the least
-        loaded. They are the members `notary`, `notary_2` and so on; grants and calls name `notary`. Each keeps what it
-        knows to itself. Raises `DeclarationError`.
-        """
-        self.actor = ActorRef.parse(actor if isinstance(actor, str) else _name_of(actor))
-        self.member: MemberId = member_id(name or self.actor.name.lower())
-        self.settings = tuple(sorted((settings or {}).items()))
-        if any(type(part) is not str for pair in self.settings for part in pair):
-            msg = f"{self.member}: settings are strings"
-            raise DeclarationError(msg)
-        if sandbox is not None and type(sandbox) is not Sandbox:
-            msg = f"{self.member}: sandbox is a Sandbox(…), not {type(sandbox).__name__}"
-            raise DeclarationError(msg)
-        self.sandbox = sandbox
-        self.least = None if least is None else _level(least)
-        self.descriptors = _descriptors(descriptors, self.member)
-        self.memory = check_memory(memory, self.member)
-        self.replicas = _replicas(replicas, self.member)
-        self.service: MemberId = self.member
-        """Under which name its handlers are granted and called."""
-
-    def expanded(self) -> tuple[Child, ...]:
-        """Return this, and its replicas under names of their own."""
-        found = [self]
-        for number in range(2, self.replicas + 1):
-            replica = copy(self)
-            replica.member = member_id(f"{self.member}_{number}")
-            found.append(replica)
-        return tuple(found)
-
-
-def _replicas(number: int, member: MemberId) -> int:
-    if type(number) is not int or not 1 <= number <= MOST_REPLICAS:
-        msg = f"{member}: replicas are a number from 1 to {MOST_REPLICAS}"
-        raise DeclarationError(msg)
-    return number
-
-
-def _descriptors(numbers: Sequence[int], member: MemberId) -> tuple[int, ...]:
-    found = tuple(numbers)
-    if (
-        any(type(each) is not int or each not in _DESCRIPTORS for each in found)
-        or len(set(found)) < len(found)
-        or len(found) > _MOST_DESCRIPTORS
-    ):
-        msg = (
-            f"{member}: descriptors are at most {_MOST_DESCRIPTORS} different numbers from 3 on; 0 to 2 a UI has anyway"
-        )
-        raise DeclarationError(msg)
-    return found
-
-
-def _level(text: str) -> Level:
-    try:
-        return Level(text)
-    except ValueError:
-        msg = f"least={text!r} is no level; there are {', '.join(Level)}"
-        raise DeclarationError(msg) from None
-
-
-def _name_of(actor: type) -> str:
-    if "." in actor.__qualname__:
-        msg = f"{actor.__qualname__} is not at the top of its module, so its process cannot import it"
-        raise DeclarationError(msg)
-    module = _importable(actor.__module__)
-    if module == "__main__":
-        msg = f"{actor.__name__} is defined in a script; put it into a module of its own, and name that"
-        raise DeclarationError(msg)
-    return f"{module}:{actor.__name__}"
-
-
-def _importable(module: str) -> str:
-    """Return by which name others import a module: the one that runs has one if `python -m` started it."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None) if module == "__main__" else None
-    return module if spec is None else str(spec.name)
 
 
 Declared: TypeAlias = "Child | str | type"
@@ -164,6 +64,11 @@ class App:
         grants: Mapping[Caller, Sequence[Granted]] | None = None,
         intensity: Intensity | None = None,
         least: str = Level.FULL,
+        groups: Sequence[Group] = (),
+        strategy: str = Strategy.ONE_FOR_ONE,
+        group_intensity: Intensity | None = None,
+        name: str = "",
+        rekey: Rekey | None = None,
     ) -> None:
         """Take the declaration; raises `DeclarationError`, saying what to change, before anything starts.
 
@@ -171,6 +76,12 @@ class App:
         `process-only`; the application does not start below it. The UI is asked only where its `Child` says so.
         `grants` maps a caller (its name or class) to handlers: `"vault.sign"`, or `Vault.sign` where the class may be
         imported, or a `Grant` of one that says under which conditions. Enclaves and hosts may be callers too.
+        `intensity`: how often the ring may fall and be formed again, by default 5 times in 30 seconds.
+        `groups` of hosts and extensions have supervisors of their own; whoever stands in none is under the
+        application's, which has this `strategy` and `group_intensity`, and above which the ring falls.
+        `name`: by which operators find it once it runs, and by which it runs once at a time; without one, only
+        `trollbridge run` gives it one.
+        `rekey`: when the keys are changed without being asked for; by default never.
         """
         if any(isinstance(each, str) for each in (enclaves, hosts, extensions)) or not _is_mapping(grants or {}):
             msg = "enclaves, hosts and extensions are lists of actors, and grants map a caller to a list of handlers"
@@ -180,17 +91,26 @@ class App:
         """Replicas included, as in `hosts`."""
         self.hosts = tuple(each for declared in hosts for each in _child(declared).expanded())
         self.extensions = tuple(_child(each) for each in extensions)
-        self.intensity = intensity or Intensity()
-        self._least = _level(least)
+        self.intensity = Intensity() if intensity is None else checked(intensity, "an application")
+        self.name = "" if name == "" else application_name(name)
+        self.rekey = planned(rekey)
+        self._least = level(least)
         self._check_names()
         self._check_kinds()
         self.grants = self._resolve(grants or {})
+        self.tree = grow(self._kept(), groups, strategy, group_intensity, self._bound())
+        """Who restarts which host and which extension."""
 
-    def run(self) -> int:
-        """Run the application until its UI ends; return the exit code. The log goes to standard error."""
-        from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # declaring an application starts nothing
+    def run(self, *, log: Log | Literal["stderr"] | None = "stderr") -> int:
+        """Run the application until its UI ends; return the exit code.
 
-        return Supervisor(self).run()
+        `log`: where its lines go; None: nowhere. Why the application could not run is told on standard error anyway.
+        """
+        from trollbridge.actors.log import Log  # noqa: PLC0415  # declaring an application starts nothing
+        from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # as above
+
+        chosen = Log(lambda _line: None) if log is None else None if log == "stderr" else log
+        return Supervisor(self, chosen, name=self.name).run()
 
     def granted(self, member: MemberId) -> frozenset[str]:
         """Return the full names of the handlers that a member may call."""
@@ -237,6 +157,31 @@ class App:
                 msg = f"{each.member}: only an extension is named by its file, or has a limit to its memory"
                 raise DeclarationError(msg)
 
+            if each.restart is not None and role not in OF_A_CHILD:
+                msg = f"{each.member} is bound to the ring, and restarts with it; take restart=… away"
+                raise DeclarationError(msg)
+
+    def ungroup(self) -> None:
+        """Let hosts and extensions stand in no group: for a copy whose members are not the ones declared."""
+        self.tree = grow(self._kept(), (), Strategy.ONE_FOR_ONE, None)
+
+    def _kept(self) -> tuple[Kept, ...]:
+        """Return the hosts and extensions, in the order in which they start."""
+        return tuple(
+            Kept(Leaf(child.member, role, child.restart or OF_A_CHILD[role]), child.service)
+            for child, role in self.children
+            if role in OF_A_CHILD
+        )
+
+    def _bound(self) -> dict[str, str]:
+        """Return who restarts with the ring, and as what."""
+        of_the_ring: dict[str, str] = {
+            BROKER: "the broker",
+            SUPERVISOR: "the supervisor",
+            self.ui.member: "the user interface",
+        }
+        return {**of_the_ring, **{each.member: "an enclave" for each in self.enclaves}}
+
     def _check_names(self) -> None:
         names = [child.member for child, _ in self.children]
         taken = {BROKER, SUPERVISOR, *BRIDGE_NAMES} & set(names)
@@ -277,7 +222,7 @@ def _shown(declared: Caller | Callable[..., object]) -> str:
 def _find(wanted: Caller, children: Mapping[MemberId, Child]) -> MemberId | None:
     if isinstance(wanted, str) and ":" not in wanted:
         return MemberId(wanted) if wanted in children else None
-    text = wanted if isinstance(wanted, str) else _name_of(wanted)
+    text = wanted if isinstance(wanted, str) else name_of(wanted)
     with contextlib.suppress(DeclarationError):  # whoever names nothing that could be declared is not found
         text = str(ActorRef.parse(text))
     return next((member for member, child in children.items() if str(child.actor) == text), None)
@@ -319,7 +264,7 @@ def _handler(granted: str | Callable[..., object], enclaves: Mapping[MemberId, C
         scope, _, method = granted.__qualname__.rpartition(".")
         owner = f"{granted.__module__}:{scope}"
     module, colon, scope = owner.partition(":")
-    owner = f"{_importable(module)}:{scope}" if colon else owner
+    owner = f"{importable(module)}:{scope}" if colon else owner
     member = _find(owner, enclaves)
     if member is not None and not HANDLER.fullmatch(method):
         msg = f"grants name {_shown(granted)}, but each handler is granted by its name: there are no wildcards"

@@ -10,6 +10,8 @@ import select
 import socket
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from trollbridge.actors import sockets
 from trollbridge.actors.endpoint import Endpoint
 from trollbridge.actors.routing import Port, Routing
@@ -26,6 +28,7 @@ from trollbridge.messages.record import Item, Link, Routed
 
 if TYPE_CHECKING:
     from trollbridge.actors.channel import Channel
+    from trollbridge.messages.measures import MemberMeasure
     from trollbridge.messages.posture import Evidence
 
     Control = Channel[control.FromChild, control.ToChild]
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 MOST_QUEUED: Final = 256 * 1024 * 1024
 """Bytes that may wait for one member, its items counted; honest senders, bound by credit, stay far below."""
 
+_COMING: Final = frozenset({Role.EXTENSION, Role.HOST})
+"""Who may join a sealed ring: it cannot have held the ring key, and gets none."""
 MOST_AT_ONCE: Final = 16
 """Records of one member that are taken before the others have their turn."""
 
@@ -240,16 +245,32 @@ class Broker:
                 self._routing.sealed = True
             case control.Ping(number):
                 self._control.send(control.Pong(number))
+            case control.Measure(number):
+                self._control.send(control.Measures(number, tuple(map(self._measured, self._routing.measures()))))
+            case control.Withdrawn(host):
+                self._cut(member_id(host))
             case control.Dismantle() | control.Stop():
                 return False
             case _:
                 raise ProtocolError
         return True
 
+    def _measured(self, measure: MemberMeasure) -> MemberMeasure:
+        """Add what a member's link knows to what was counted of it."""
+        joined = self._members.get(MemberId(measure.member))
+        if joined is None or joined.endpoint is None:
+            return measure
+        end = joined.endpoint
+        return structs.replace(measure, bytes_in=end.taken, bytes_out=end.sent, queued=end.queued)
+
     def _open_link(self, message: control.OpenLink, descriptors: list[int]) -> None:
         [descriptor] = descriptors
         role, member = Role(message.role), member_id(message.member)
-        if self._routing.sealed is not (role is Role.EXTENSION) or member in self._members:
+        sealed = self._routing.sealed
+        before = self._members.get(member)
+        if sealed and role in _COMING and before is not None and before.port.role is role:
+            self._cut(member)  # its process has been reaped, whatever still holds the end of its link
+        if not may_come(role, sealed=sealed) or member in self._members:
             raise ProtocolError
         end = socket.socket(fileno=descriptor)
         peers = frozenset(MemberId(peer) for peer in message.peers)
@@ -260,3 +281,8 @@ class Broker:
         self._routing.open(port)
         if self._epoch:
             self._epoll.register(end.fileno(), select.EPOLLIN)
+
+
+def may_come(role: Role, *, sealed: bool) -> bool:
+    """Return whether a link may be opened for this role: for extensions and hosts once the ring is sealed."""
+    return role in _COMING if sealed else role is not Role.EXTENSION

@@ -17,12 +17,15 @@ import threading
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 import pykka
+from msgspec import structs
 
-from trollbridge.actors import exits
+from trollbridge.actors import exits, notes
 from trollbridge.actors.client import Client
+from trollbridge.actors.failures import failed
 from trollbridge.actors.isolation import denials
 from trollbridge.actors.joining import Joining
 from trollbridge.actors.log import flushed, to_stderr
+from trollbridge.actors.opening import not_loaded
 from trollbridge.actors.places import place
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
@@ -31,7 +34,6 @@ from trollbridge.messages.errors import (
     DeclarationError,
     HandshakeFailed,
     ProtocolError,
-    RingDismantled,
     TrollbridgeError,
 )
 from trollbridge.messages.ids import MemberId, Role
@@ -59,6 +61,8 @@ NOTED_WITHIN: Final = 20.0
 """Seconds that the supervisor may take to note that a UI loads foreign code."""
 LINGER: Final = 1
 """Milliseconds after which calls that nobody waits for are sent, however few they are."""
+LONGEST_PAUSE: Final = 64
+"""Milliseconds after which it is looked again, in the end, for what does not come."""
 
 
 class CallerActor(abc.ABC):
@@ -97,6 +101,10 @@ class _Minder:
         self._vocabulary = {each.__name__: each for each in actor.vocabulary}
         self._joined: Membership | None = None
         self._epoch = 0
+        self._changing = False
+        """Whether the keys are about to be changed."""
+        self._draining = 0
+        """The epoch of which the supervisor is still to be told that no call is left; it may not have been joined."""
         self._wake, self._nudged = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.client.nudge = self._nudge
         if self._role is Role.UI:
@@ -112,53 +120,58 @@ class _Minder:
             if not self._closed.is_set():
                 self._channel.send(control.CloseWindow())
             if not self._closed.wait(NOTED_WITHIN):
-                raise RingDismantled
+                raise not_loaded()
 
     def run(self) -> None:
         """Mind the channel until the process ends."""
+        self.client.minder = threading.get_ident()
         poll = select.poll()
         poll.register(self._channel.fileno(), select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        nudged = False
+        nudged, pause = False, LINGER
         try:
             while True:
-                arrived = poll.poll(LINGER if nudged else None)
+                arrived = poll.poll(pause if nudged or self._draining else None)
                 if nudged and not arrived:
-                    nudged = self.client.tend()
+                    nudged, pause = self.client.tend(), min(2 * pause, LONGEST_PAUSE)
                 for descriptor, _ in arrived:
                     if descriptor == self._wake:
                         os.read(self._wake, 4096)
-                        nudged = True
+                        nudged, pause = True, LINGER
                     else:
                         self._take(*self._channel.receive())
+                if self._draining:
+                    self._drain()
         except LinkLost:
             self._end(1)
         except (HandshakeFailed, ProtocolError) as error:
             with contextlib.suppress(LinkLost):
-                self._channel.send(control.Failed(FailureKind.JOIN_FAILED, str(error)))
+                self._channel.send(failed(FailureKind.JOIN_FAILED, str(error), error))
             self._end(1)
         except Exception as error:  # noqa: BLE001  # in a thread of its own, nobody else would tell
             with contextlib.suppress(LinkLost):
                 text = f"{type(error).__name__} at {place(error.__traceback__)}"
-                self._channel.send(control.Failed(FailureKind.START_FAILED, text))
+                self._channel.send(failed(FailureKind.START_FAILED, text, error))
             self._end(1)
 
     def _take(self, message: control.ToChild, descriptors: list[int]) -> None:
         match message:
             case control.Join():
                 self._join(message, descriptors)
-            case control.Seal(members, postures):
-                if self._joined is None:
-                    raise ProtocolError
-                self.client.postures = postures
-                self.client.attach(self._joined, members)
-                self._joined = None
-                self.sealed.set()
+            case control.Seal():
+                self._begin(message)
             case control.Kept(posture):
                 of = {each.member: each for each in self.client.postures} | {posture.member: posture}
                 self.client.postures = tuple(of.values())
-            case control.Dismantle(_, died):
-                self._fall(died)
+                self.client.members = tuple(
+                    structs.replace(each, pid=posture.pid) if each.member == posture.member else each
+                    for each in self.client.members
+                )
+            case control.Dismantle():
+                self._fall()
+            case control.Drain(epoch):
+                self._changing, self._draining = True, epoch
+                self.client.hold()
             case control.WindowClosed():
                 self._closed.set()
             case control.Ping(number):
@@ -167,10 +180,38 @@ class _Minder:
                 self.client.detach()
                 self._stop()
             case _:
+                self._of_servers(message)
+
+    def _of_servers(self, message: control.ToChild) -> None:
+        match message:
+            case control.Verdict():
+                self.client.judge(message)
+            case control.Away() | control.Renew() | control.Withdrawn() if self._joined is not None:
+                self._joined.renewing.told(message)  # it will begin in a moment
+            case control.Away() | control.Renew() | control.Withdrawn():
+                self.client.host_changed(message)
+            case _:
                 raise ProtocolError
 
-    def _fall(self, died: str) -> None:
-        self.client.detach(died)
+    def _begin(self, message: control.Seal) -> None:
+        if self._joined is None:
+            raise ProtocolError
+        if self._changing:
+            return  # an extension that joined while the keys were about to be changed: it does not begin
+        self.client.postures = message.postures
+        self.client.attach(self._joined, message.members)
+        self._joined = None
+        self.sealed.set()
+
+    def _drain(self) -> None:
+        """Say so once no call is left; until then the link is read here too, in case nobody else does."""
+        if self.client.drained():
+            epoch, self._draining = self._draining, 0
+            self._channel.send(control.Drained(epoch))
+
+    def _fall(self) -> None:
+        self.client.detach(stays=self._role is Role.UI and not self.client.foreign)
+        self._changing, self._draining = False, 0
         self._leave_joined()
         if self._role is Role.EXTENSION:
             self._end(0)
@@ -188,7 +229,7 @@ class _Minder:
         """Drop what was joined and never sealed."""
         joined, self._joined = self._joined, None
         if joined is not None:
-            joined.drop("")
+            joined.drop()
             joined.endpoint.socket.close()
 
     def _join(self, message: control.Join, descriptors: list[int]) -> None:
@@ -204,9 +245,7 @@ class _Minder:
             link.close()
             if not self.sealed.is_set():
                 raise
-            self._channel.send(
-                control.Failed(FailureKind.JOIN_FAILED, str(error))
-            )  # its work is kept for the next epoch
+            self._channel.send(failed(FailureKind.JOIN_FAILED, str(error), error))  # its work waits for the next epoch
             return
         key = self._joined.ring_key
         self._channel.send(control.Ready(message.epoch, b"" if key is None else key.fingerprint))
@@ -239,27 +278,32 @@ def run(
     threading.Thread(target=minder.run, name="trollbridge control", daemon=True).start()
     minder.sealed.wait()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    code = carry_out(work, minder.client, lambda text: _tell(boot, channel, text))
+    code = carry_out(work, minder.client, lambda text, error: _tell(boot, channel, text, error))
     pykka.ActorRegistry.stop_all(timeout=STOP_LIMIT)  # their threads would keep the process
     return code if _flush() else code or exits.OUTPUT_CLOSED
 
 
-def _tell(boot: control.Boot, channel: Control, text: str) -> None:
-    """Tell a person why the caller's own code ended; an extension, which has no terminal, by the supervisor."""
+def _tell(boot: control.Boot, channel: Control, text: str, error: BaseException | None) -> None:
+    """Tell a person why the caller's own code ended, and the supervisor, for the log.
+
+    An extension, which has no terminal, has the supervisor tell the person too.
+    """
     if boot.role == Role.UI:
-        to_stderr(f"trollbridge: {boot.member}{text}\n")
-        return
+        to_stderr(f"trollbridge: {boot.member}{text}{notes.beneath(error)}\n")
+    words = (
+        "" if boot.role == Role.UI else f"{text.removeprefix(': ').removeprefix(' ')}{notes.behind(error)}"[:_LONGEST]
+    )
     with contextlib.suppress(LinkLost):
-        channel.send(control.Failed(FailureKind.WORK_FAILED, text.removeprefix(": ").removeprefix(" ")[:_LONGEST]))
+        channel.send(failed(FailureKind.WORK_FAILED, words, error))
 
 
-def carry_out(work: CallerActor, client: Client, tell: Callable[[str], None]) -> int:
+def carry_out(work: CallerActor, client: Client, tell: Callable[[str, BaseException | None], object]) -> int:
     """Run a caller's code; return the exit code, and `tell` in one line why it ended otherwise than it meant to."""
     try:
         return _exit_code(work.run(client), tell)
     except TrollbridgeError as error:
         where = place(error.__traceback__)
-        tell(f": {error}" + (f" (at {where})" if ".py:" in where else ""))  # of ours it tells a person nothing
+        tell(f": {error}" + (f" (at {where})" if ".py:" in where else ""), error)  # of ours: nothing to a person
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -267,18 +311,18 @@ def carry_out(work: CallerActor, client: Client, tell: Callable[[str], None]) ->
         return exits.OUTPUT_CLOSED
     except Exception as error:  # noqa: BLE001  # a person reads one line, not a traceback
         why = denials.explain(error) or f"{type(error).__name__}: {error}"
-        tell(f" failed: {why} (at {place(error.__traceback__)})")
+        tell(f" failed: {why} (at {place(error.__traceback__)})", error)
         return exits.UI_CRASHED
 
 
-def _exit_code(found: object, tell: Callable[[str], None]) -> int:
+def _exit_code(found: object, tell: Callable[[str, BaseException | None], object]) -> int:
     """Return what the caller's work has returned, 0 for None; tell of what no process can end with."""
     if found is None:
         return 0
     if isinstance(found, int) and 0 <= found <= _LARGEST_CODE:
         return found
     what = str(found) if type(found) is int else f"a {type(found).__name__}"
-    tell(f": main returned {what}, which is no exit code: return a number from 0 to {_LARGEST_CODE}, or nothing")
+    tell(f": main returned {what}, which is no exit code: return a number from 0 to {_LARGEST_CODE}, or nothing", None)
     return exits.UI_CRASHED
 
 

@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from trollbridge.actors.channel import child_channel
+from trollbridge.actors.failures import failed, source
 from trollbridge.actors.isolation import denials, kernel
 from trollbridge.actors.isolation.libraries import folders
 from trollbridge.actors.isolation.limits import MEMORY, limit
@@ -180,13 +181,15 @@ def _run_broker(channel: Control, boot: control.Boot) -> int:
     return 0
 
 
-def _run_server(channel: Control, boot: control.Boot, link: socket.socket) -> int:
-    """Run an enclave or a host."""
+def _run_server(channel: Control, boot: control.Boot, link: socket.socket, page: int | None = None) -> int:
+    """Run an enclave or a host; `page`: the descriptor of its ledger's page, if the supervisor wants one kept."""
     role = Role(boot.role)
+    from trollbridge.actors.call_ledger import CallLedger  # noqa: PLC0415
     from trollbridge.actors.handler import exported  # noqa: PLC0415
     from trollbridge.actors.mailbox import Mailbox  # noqa: PLC0415
     from trollbridge.actors.process_actor import ProcessActor, check_errands  # noqa: PLC0415
 
+    ledger = CallLedger(page)
     actor = load(boot.actor, boot.path)
     if not issubclass(actor, ProcessActor) or actor.role is not role:
         msg = f"{boot.actor} is not {'an EnclaveActor' if role is Role.ENCLAVE else 'a HostActor'}"
@@ -206,7 +209,7 @@ def _run_server(channel: Control, boot: control.Boot, link: socket.socket) -> in
         rehearse()
         return _confine(boot, role, sandbox, errands=bool(actor.errands))
 
-    ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter, role)
+    ProcessActor.mailbox = Mailbox(MemberId(boot.member), exported(actor), channel, link, enter, role, ledger)
     try:
         actor.start(**dict(boot.settings))
     except AttributeError as error:
@@ -270,13 +273,13 @@ def _boot(channel: Control) -> int:
             return _run_broker(channel, message)
         if role is Role.ERRAND:
             return _run_errand(channel, message)
-        return _RUN[role](channel, message, socket.socket(fileno=descriptors[0]))
+        return _RUN[role](channel, message, socket.socket(fileno=descriptors[0]), *descriptors[1:])
     except ActorNotLoadable as error:
-        channel.send(control.Failed(FailureKind.NOT_LOADABLE, str(error)))
+        channel.send(failed(FailureKind.NOT_LOADABLE, str(error), source(error)))
     except DeclarationError as error:
-        channel.send(control.Failed(FailureKind.BAD_DECLARATION, str(error)))
+        channel.send(failed(FailureKind.BAD_DECLARATION, str(error), error))
     except TypeError as error:
-        channel.send(control.Failed(FailureKind.BAD_DECLARATION, f"{message.actor}: {error}"))
+        channel.send(failed(FailureKind.BAD_DECLARATION, f"{message.actor}: {error}", error))
     return 1
 
 
@@ -301,7 +304,7 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001  # its text could hold a secret: the class and the place are what is told
         with contextlib.suppress(LinkLost):
             why = denials.explain(error) or f"{type(error).__name__} at {place(error.__traceback__)}"
-            channel.send(control.Failed(FailureKind.START_FAILED, f"{role} failed: {why}"))
+            channel.send(failed(FailureKind.START_FAILED, f"{role} failed: {why}", error))
         code = 1
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1

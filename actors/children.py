@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.isolation.interpreter import Interpreters
+from trollbridge.actors.remnants import Remnants
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.spawn import NOTHING_BESIDES, Besides, Process
 from trollbridge.messages import control
@@ -19,7 +20,7 @@ from trollbridge.messages.control import MemberRecord
 from trollbridge.messages.ids import SUPERVISOR, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from trollbridge.actors.reactor import Reactor
     from trollbridge.messages.ids import MemberId
@@ -34,9 +35,17 @@ class Children:
     """Every process of one application."""
 
     def __init__(
-        self, reactor: Reactor, heard: Callable[[Process], object], ended: Callable[[Process], object]
+        self,
+        reactor: Reactor,
+        heard: Callable[[Process], object],
+        ended: Callable[[Process], object],
+        shutdowns: Mapping[MemberId, float],
     ) -> None:
-        """Take the loop, what is called when a process has said something, and what when it has ended."""
+        """Take the loop, what is called when a process has said something, and what when it has ended.
+
+        `shutdowns`: the seconds that a member has to end once it is asked to, where its declaration says so.
+        """
+        self._shutdowns = shutdowns
         self._reactor = reactor
         self._heard = heard
         self._ended = ended
@@ -45,6 +54,8 @@ class Children:
         self._by_member: dict[MemberId, Process] = {}
         self._incarnations: dict[MemberId, int] = {}
         self._limits: dict[Process, float] = {}
+        self.remnants: Final = Remnants()
+        reactor.timers.append(self.remnants)
         self._silent: set[Process] = set()
         """Those that have closed their control channel."""
 
@@ -64,6 +75,10 @@ class Children:
     def get(self, member: str) -> Process | None:
         """Return the process of a member, if it lives."""
         return self._by_member.get(member)  # type: ignore[call-overload,no-any-return]  # any name may be asked for
+
+    def starts(self, member: MemberId) -> int:
+        """Return how often a process has been started for a member."""
+        return self._incarnations.get(member, 0)
 
     def start(self, member: MemberId, role: Role, besides: Besides = NOTHING_BESIDES) -> Process:
         """Spawn a process for a member that has none, or an errand; raises `OSError` if the system cannot."""
@@ -103,10 +118,17 @@ class Children:
             self.expect_end(process)
             return None
 
+    def refuse(self, process: Process) -> None:
+        """Kill a process that has said what it may not, and listen to it no more, whatever it has said since."""
+        if process not in self._silent:
+            self._silent.add(process)
+            self._reactor.ignore(process.channel.fileno())
+        process.kill()
+
     def reap(self, process: Process) -> int | None:
         """Take a process that has ended out of the table; return its exit status, None if it lives."""
         watched = (process.pidfd, process.channel.fileno())
-        status = process.reap()
+        status = process.reap(self.remnants)
         if status is not None:
             for descriptor in watched:
                 self._reactor.ignore(descriptor)
@@ -134,6 +156,18 @@ class Children:
             self.tell(process, control.Stop() if ends else control.Dismantle(reason, died))
             self.expect_end(process, UI_GRACE if ends and process.role is Role.UI else GRACE)
 
+    def request_end(self, process: Process) -> None:
+        """Tell one process to end, within the seconds of its declaration; kill it at once where these are none."""
+        seconds = self._shutdowns.get(process.member, UI_GRACE if process.role is Role.UI else GRACE)
+        if not seconds:
+            process.kill()
+            return
+        if process.role is Role.EXTENSION:
+            process.terminate()  # and no word of the ring's: no call of its fails before its code is told to end
+        else:
+            self.tell(process, control.Stop())
+        self.expect_end(process, seconds)
+
     def expect_end(self, process: Process, seconds: float | None = None) -> None:
         """Give a process this long, or `GRACE`, to end, or to let go of the fallen ring; an earlier limit stays."""
         limit = time.monotonic() + (GRACE if seconds is None else seconds)
@@ -156,7 +190,7 @@ class Children:
         return late
 
     def end_all(self) -> None:
-        """Kill and reap whoever is left, the last started first; let go of what they ran."""
+        """Kill and reap whoever is left, the last started first, and what anybody has left; let go of what they ran."""
         left = tuple(reversed(tuple(self)))
         for process in left:
             process.kill()
@@ -164,6 +198,7 @@ class Children:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PIDFD, process.pidfd, os.WEXITED | os.WNOWAIT)
             self.reap(process)
+        self.remnants.close()
         if self._interpreters is not None:
             self._interpreters.close()
             self._interpreters = None

@@ -13,66 +13,51 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from trollbridge.actors import sockets
-from trollbridge.actors.membership import Membership, Pending, Settled
-from trollbridge.actors.opening import absent, demand_sealed, opened
-from trollbridge.actors.promise import Promise, guarded
+from trollbridge.actors.awaiting import Awaiting
+from trollbridge.actors.opening import absent, not_loaded, unsent
+from trollbridge.actors.pending import Pending, Settled
+from trollbridge.actors.promise import Promise
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.actors.taking import Taking
-from trollbridge.messages.errors import (
-    AuthenticationFailed,
-    DeadlineExceeded,
-    Outcome,
-    ProtocolError,
-    Quarantined,
-    RingDismantled,
-    UsageError,
-)
-from trollbridge.messages.limits import LARGEST_RECORD, LONGEST_WAIT
+from trollbridge.actors.waiting import Waiting
+from trollbridge.messages.errors import ProtocolError, UsageError
+from trollbridge.messages.limits import LARGEST_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from trollbridge.actors.intake import Told
+    from trollbridge.actors.membership import Membership
+    from trollbridge.actors.renewing import Word
     from trollbridge.actors.route import Route
-    from trollbridge.messages.control import MemberRecord
+    from trollbridge.actors.waiting import Watcher
+    from trollbridge.messages.control import MemberRecord, Verdict
     from trollbridge.messages.ids import HandlerName
     from trollbridge.messages.posture import Posture
-    from trollbridge.messages.ring_key import Sealed
 
 MOST_UNSENT: Final = 32
 """Calls that may share a record before it is sent without waiting for more."""
 GLANCE: Final = 0.1
 """Seconds that a read of the link blocks at most, before the waiting thread looks at the clock."""
-DEADLY: Final = 2
-"""Crashes of its enclave that a call may be outstanding at."""
 
 
-class Watcher(Protocol):
-    """An event loop that reads the link."""
-
-    def leave_soon(self) -> None:
-        """Stop reading it; called from any thread."""
-
-
-class Client:
+class Client(Waiting):
     """What the bridge stands on: one for a process, whatever the epoch."""
 
     def __init__(self) -> None:
         """Start without a ring."""
-        self._lock = threading.Lock()
-        self._pumping = threading.Lock()
-        self._turn = threading.Condition()
-        self._followers = 0
-        self._membership: Membership | None = None
+        super().__init__()
         self._buffer = bytearray(LARGEST_RECORD)
         self._sealed = threading.Event()
         self._gone = threading.Event()
-        self._suspects: dict[bytes, int] = {}
+        self._awaiting = Awaiting()
         self.watchers: Final[list[Watcher]] = []
         """Event loops that read the link of this epoch."""
+        self._returning: list[Watcher] = []
+        """Event loops that read the last link, or would have: what they wait for may have been kept for the next."""
         self._nudged = False
         self._taking = Taking(self, self._lock, self._used, lambda: self.nudge())  # noqa: PLW0108  # it is set later
         self.members: tuple[MemberRecord, ...] = ()
@@ -81,8 +66,6 @@ class Client:
         """Asks for `tend` soon, for calls that nobody waits for yet."""
         self.close_window: Callable[[], None] | None = None
         """Has the supervisor note that this process loads foreign code, and returns once it has; only a UI's does."""
-        self.foreign = False
-        """Whether this process has loaded foreign code, or is about to."""
 
     # The ring comes and goes.
 
@@ -91,30 +74,108 @@ class Client:
         end = membership.endpoint.socket
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, int(GLANCE * 1e6)))
         with self._lock:
+            settled = self._carrying.keep(self._awaiting.end())
             self._membership = membership
             self.members = members
+            settled += self._carry_on(membership)
+            returning, self._returning = self._returning, []
         self._gone.clear()
         self._sealed.set()
+        self._settle(settled)
+        self._pass_on()
+        for watcher in returning:
+            watcher.return_soon()
 
-    def detach(self, died: str = "") -> None:
-        """Leave the epoch: forget its keys and tell every outstanding call what is known of it."""
+    def _carry_on(self, membership: Membership) -> list[Settled]:
+        """Send, with the lock held, what was kept for this; return what the calls are told that cannot go out."""
+        ready, settled = self._carrying.take(membership.routes)
+        for pending in ready:
+            membership.call(pending)
+        if ready and (not self._flush(membership) or membership.starving):
+            self._nudged = True
+            self.nudge()
+        return settled
+
+    def hold(self) -> None:
+        """Let no new call out before the next epoch, nor one that still waits for credit: the keys are changed."""
+        with self._lock:
+            self._carrying.holding = True
+            for pending in () if self._membership is None else self._membership.withhold():
+                self._carrying.hold(pending)
+
+    def drained(self) -> bool:
+        """Pump; return whether no call is in flight any more, but for streams."""
+        self.poll()
+        self.flush()
+        membership = self._membership
+        return membership is None or not membership.calls
+
+    def detach(self, *, stays: bool = False) -> None:
+        """Leave the epoch: forget its keys and tell every outstanding call what is known of it.
+
+        If this process `stays`, for the next epoch, it keeps the calls that may go out then, and those that were sent
+        wait for the verdicts on their servers.
+        """
         self._sealed.clear()
         with self._lock:
             membership, self._membership = self._membership, None
-            if membership is None:
-                return
-            sockets.cut(membership.endpoint.socket)
-            settled, blamed = membership.drop(died)
-            if blamed is not None:
-                digest = blamed.digest()
-                self._suspects[digest] = self._suspects.get(digest, 0) + 1
+            settled = [] if membership is None else self._dropped(membership, stays=stays)
+            if not stays:
+                settled += self._carrying.end() + self._awaiting.end()
         self._settle(settled)
+        if membership is None:
+            return
         self._gone.set()
         watchers, self.watchers[:] = tuple(self.watchers), ()
         for watcher in watchers:
             watcher.leave_soon()
         with self._pumping:  # whoever reads the old link has let go of it now
             membership.endpoint.socket.close()
+
+    def _dropped(self, membership: Membership, *, stays: bool) -> list[Settled]:
+        sockets.cut(membership.endpoint.socket)
+        settled = membership.drop()
+        if not stays:
+            return settled
+        self._carrying.fell(membership)
+        self._returning = list(self.watchers)
+        known = self._awaiting.sort(settled)
+        for verdict in membership.renewing.verdicts():
+            known += self._awaiting.judged(verdict)
+        return self._carrying.keep(known)
+
+    def judge(self, verdict: Verdict) -> None:
+        """Tell the calls that a server had been sent what became of them."""
+        with self._lock:
+            if self._membership is not None and self._membership.renewing.judge(verdict):
+                return
+            gone = self._membership is not None and self._membership.renewing.gone(verdict.server)
+            settled = self._carrying.keep(self._awaiting.judged(verdict, gone=gone))
+            if self._membership is not None and not self._carrying.holding:
+                settled += self._carry_on(self._membership)
+        self._settle(settled)
+
+    def host_changed(self, word: Word) -> None:
+        """Take the supervisor's word of a host that this client calls; raises `ProtocolError` for what cannot be."""
+        with self._lock:
+            membership = self._membership
+            if membership is None:
+                return
+            membership.renewing.told(word)
+            settled = self._of_lost(membership)
+            if not self._nudged and (not self._flush(membership) or membership.starving):
+                self._nudged = True
+                self.nudge()
+        self._settle(settled)
+
+    def _of_lost(self, membership: Membership) -> list[Settled]:
+        """Return, with the lock held, what calls to hosts that have left are told by now; the others are kept."""
+        renewing = membership.renewing
+        if not renewing.lost and not renewing.judged:
+            return []
+        settled = self._carrying.keep([*self._awaiting.sort(renewing.lost), *renewing.judged])
+        renewing.lost, renewing.judged = [], []
+        return settled if self._carrying.holding else settled + self._carry_on(membership)
 
     def wait_sealed(self, timeout: float | None = None) -> bool:
         """Wait until a ring is sealed, at most `timeout` seconds; return whether one is."""
@@ -133,44 +194,9 @@ class Client:
 
     def routes(self) -> Mapping[HandlerName, Route]:
         """Return the handlers that may be called in this epoch; none while there is no ring."""
-        membership = self._membership
+        last = self._carrying.last
+        membership = self._membership or last
         return {} if membership is None else membership.routes
-
-    def open(self, sealed: Sealed) -> object:
-        """Return the result that `sealed` holds; raises `AuthenticationFailed` if it is not for this ring and role.
-
-        Raises `NotGranted` if this member may not call its handler, `UsageError` for what is no `Sealed`.
-        """
-        return self._open(sealed, None)
-
-    def open_as(
-        self, name: HandlerName, sealed: Sealed, positional: tuple[object, ...], named: Mapping[str, object]
-    ) -> object:
-        """Return what `sealed` holds if it is a result or an item of this handler for exactly these arguments.
-
-        Raises `AuthenticationFailed` otherwise, and as `call` does for a handler or for arguments that cannot be.
-        """
-        membership = self._membership
-        if membership is None:
-            raise AuthenticationFailed
-        route = membership.routes.get(name)
-        if route is None:
-            raise absent(membership, name)
-        demand_sealed(sealed)
-        what = route.asked(positional, named)
-        if sealed.handler.partition("[")[0] != name:
-            raise AuthenticationFailed
-        return self._open(sealed, what)
-
-    def _open(self, sealed: Sealed, what: bytes | None) -> object:
-        demand_sealed(sealed)
-        if self.foreign:
-            msg = "this process has loaded foreign code, and opens nothing any more"
-            raise UsageError(msg)
-        with self._lock:
-            if self._membership is None:
-                raise AuthenticationFailed
-            return opened(self._membership, sealed, what)
 
     def admit_foreign_code(self) -> None:
         """Let go of the ring key, and of every later ring, for good; after that, foreign code may be loaded.
@@ -182,7 +208,7 @@ class Client:
             raise UsageError(msg)
         with self._lock:
             if self._membership is None:
-                raise RingDismantled(outcome=Outcome.NOT_STARTED)
+                raise not_loaded()
             self.foreign = True
             self._membership.drop_ring_key()
         self.close_window()
@@ -202,12 +228,13 @@ class Client:
 
         `within` seconds after which nobody needs the result; `progress(sent, total)` in bytes, for long arguments;
         a stream's handler says itself what it counts.
-        Raises `NotGranted`, `NoSuchHandler`, `InvalidArguments`, `TooLarge`, `Quarantined` or `RingDismantled` at
-        once, before anything is sent.
+        Raises `NotGranted`, `NoSuchHandler`, `InvalidArguments`, `TooLarge` or `RingDismantled` at once, before
+        anything is sent. While the keys are changed, the call waits and is made in the next epoch.
         """
-        membership = self._membership
+        last = self._carrying.last
+        membership = self._membership or last  # in this order: who comes just as the next epoch begins finds it
         if membership is None:
-            raise RingDismantled(outcome=Outcome.NOT_STARTED)
+            raise unsent(name)
         route = membership.routes.get(name)
         if route is None:
             raise absent(membership, name)
@@ -215,22 +242,35 @@ class Client:
         until = None if within is None else time.monotonic() + within
         promise: Promise[Any] = Promise(self, until)
         pending = Pending(promise, route, content, 0 if until is None else int(until * 1e6), progress)
-        if self._suspects and self._suspects.get(pending.digest(), 0) >= DEADLY:
-            raise Quarantined
         stream = None if route.item is None else self._taking.open(pending)
         with self._lock:
-            if self._membership is not membership:
-                raise RingDismantled(outcome=Outcome.NOT_STARTED)
-            alone = not membership.calls
-            membership.call(pending)
-            ready = membership.endpoint.ready
-            sent = (alone or ready >= MOST_UNSENT) and self._flush(membership)
-            if not self._nudged and (not sent or membership.starving):
-                self._nudged = True
-                self.nudge()
-        if membership.reports:
-            self._settle(())
+            settled = self._begin(pending, membership)
+        if settled or membership.reports:
+            self._settle(settled)
         return promise if stream is None else stream
+
+    def _begin(self, pending: Pending, membership: Membership) -> list[Settled]:
+        """Send a call, with the lock held, or keep it for the next epoch; return what it is told if that has begun.
+
+        What the minder's callbacks call goes on while the keys are changed: they are part of calls in flight.
+        """
+        current, keeps = self._membership, self._carrying
+        if keeps.holding and (current is None or threading.get_ident() != self.minder):
+            keeps.hold(pending)
+            return []
+        if current is not membership:
+            if current is None or membership is not keeps.last:
+                raise unsent(pending.route.name)
+            keeps.hold(pending)
+            return self._carry_on(current)
+        alone = not membership.calls
+        membership.call(pending)
+        ready = membership.endpoint.ready
+        sent = (alone or ready >= MOST_UNSENT) and self._flush(membership)
+        if not self._nudged and (not sent or membership.starving):
+            self._nudged = True
+            self.nudge()
+        return []
 
     def _used(self, pending: Pending) -> None:
         """Note, with the lock held, that a stream's item was used, and ask for more when it is time."""
@@ -278,55 +318,26 @@ class Client:
         return settled is not None
 
     def tap(self, watcher: Watcher) -> int | None:
-        """Return a descriptor of its own on the link, to watch for arrivals; the watcher learns when the ring falls."""
+        """Return a descriptor of its own on the link, to watch for arrivals; the watcher learns when the ring falls.
+
+        Without a ring, return None; if calls are kept, the watcher learns when the next one is there.
+        """
         with self._lock:
             if self._membership is None:
+                if self._carrying or self._awaiting:
+                    self._returning.append(watcher)
                 return None
             self.watchers.append(watcher)
             return os.dup(self._membership.endpoint.socket.fileno())
 
     # Waiting.
 
-    def wait(self, promise: Promise[Any], until: float | None) -> None:
-        """Read the link, or let another thread do so, until the promise is done or the time has come."""
-        limits = [each for each in (until, promise.deadline) if each is not None]
-        limit = min(limits) if limits else None
-        eager = False
-        while not promise.done:
-            if limit is not None and time.monotonic() >= limit:
-                if limit == promise.deadline:
-                    promise.resolve(error=DeadlineExceeded())
-                break
-            if not self._pumping.acquire(blocking=False):
-                self._follow(promise, limit)
-                continue
-            try:
-                eager = not eager
-                settled = self._step(promise, limit, eager=eager)
-            finally:
-                self._pumping.release()
-            self._settle(settled)  # with nothing held: callbacks may call and wait themselves
-        self._pass_on()
-
-    def _follow(self, promise: Promise[Any], limit: float | None) -> None:
-        with self._turn:
-            self._followers += 1
-            try:
-                timeout = LONGEST_WAIT if limit is None else min(max(0.0, limit - time.monotonic()), LONGEST_WAIT)
-                self._turn.wait_for(lambda: promise.done or not self._pumping.locked(), timeout)
-            finally:
-                self._followers -= 1
-
-    def _pass_on(self) -> None:
-        if self._followers:
-            with self._turn:
-                self._turn.notify_all()
-
     def _step(self, promise: Promise[Any], limit: float | None, *, eager: bool) -> Sequence[Settled]:
         """Read once. If `eager`, and others' replies may be there, do not wait and let what is ready to go wait too."""
+        del promise
         membership = self._membership
         if membership is None:
-            return [Settled(promise, error=RingDismantled())] if self._gone.wait(GLANCE) else ()
+            return ()
         if eager and membership.calls > 1:
             return self._read(membership, socket.MSG_DONTWAIT) or ()
         with self._lock:
@@ -363,21 +374,13 @@ class Client:
                 with contextlib.suppress(ProtocolError, KeyError):
                     settled += membership.take(item, body)
             membership.spread()
+            settled += self._of_lost(membership)
         return settled
-
-    def _settle(self, settled: Sequence[Settled]) -> None:
-        for each in settled:
-            each.promise.resolve(each.value, each.error)
-        if settled:
-            self._pass_on()
-        membership = self._membership
-        while membership is not None and membership.reports:
-            report, sent, total = membership.reports.popleft()
-            guarded(report, sent, total)
 
     def cancel(self, promise: Promise[Any]) -> None:
         """Forget a call that has not been sent; end a stream."""
         with self._lock:
+            self._carrying.forget(promise)
             membership = self._membership
             if membership is not None and membership.forget(promise) and not self._flush(membership):
                 self.nudge()

@@ -11,9 +11,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.sockets import LinkLost
+from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import HandshakeFailed
 from trollbridge.messages.noise import Initiator
-from trollbridge.messages.record import MOST_BODIES, Item, Link
+from trollbridge.messages.record import MOST_BODIES, Item, Link, Routed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +55,17 @@ class _Batch:
 class Endpoint:
     """One end of a founded link."""
 
-    __slots__ = ("_bodies", "_items", "_link", "_size", "_waiting", "on_sent", "queued", "socket")
+    __slots__ = ("_bodies", "_items", "_link", "_size", "_waiting", "on_sent", "queued", "sent", "socket", "taken")
 
     def __init__(self, end: socket.socket, link: Link) -> None:
         """Take the connected socket and the link that was founded over it."""
         self.socket: Final = end
         self.queued = 0
         """Bytes that have not left this process: bodies, and `ITEM_COST` for each item."""
+        self.sent = 0
+        """Bytes of the records that have left this process."""
+        self.taken = 0
+        """Bytes of the records that have come."""
         self.on_sent: Callable[[list[Item]], None] | None = None
         """Called with the items of each record that the kernel has taken."""
         self._link = link
@@ -109,7 +114,7 @@ class Endpoint:
                 batch.buffers.insert(0, self._link.seal(batch.items))
                 batch.sealed = True
             try:
-                self.socket.send(b"".join(batch.buffers), socket.MSG_DONTWAIT)
+                self.sent += self.socket.send(b"".join(batch.buffers), socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return False
             except OSError:
@@ -126,7 +131,7 @@ class Endpoint:
         self._items, self._bodies, self._size = [], [], 0
         bodies.insert(0, self._link.seal(items))
         try:
-            self.socket.send(b"".join(bodies), socket.MSG_DONTWAIT)
+            self.sent += self.socket.send(b"".join(bodies), socket.MSG_DONTWAIT)
         except BlockingIOError:
             batch = _Batch(items, bodies, size)
             batch.sealed = True
@@ -139,6 +144,26 @@ class Endpoint:
             self.on_sent(items)
         return True
 
+    def take_back(self, receiver: str) -> set[bytes]:
+        """Have no envelope to this member leave that has not been sealed; return the UIDs of the CALLs among them."""
+        kept: set[bytes] = set()
+        self._close_batch()
+        for batch in self._waiting:
+            if batch.sealed:
+                continue
+            rest = iter(batch.buffers)
+            pairs = [(item, next(rest) if type(item) is Routed and item.length else b"") for item in batch.items]
+            stay = [each for each in pairs if type(each[0]) is not Routed or each[0].receiver != receiver]
+            for each in batch.items:
+                if type(each) is Routed and each.kind == Kind.CALL and each.receiver == receiver:
+                    kept.add(each.uid)
+            batch.items[:], batch.buffers[:] = [item for item, _ in stay], [body for _, body in stay if body]
+            size = sum(map(len, batch.buffers))
+            self.queued -= batch.size - size + ITEM_COST * (len(pairs) - len(stay))
+            batch.size = size
+        self._waiting = deque(each for each in self._waiting if each.items)
+        return kept
+
     def drop(self) -> None:
         """Forget the link's keys and what waits to be sent."""
         self._link.drop()
@@ -147,6 +172,7 @@ class Endpoint:
 
     def open(self, record: memoryview) -> list[tuple[Item, bytes]]:
         """Return the items of a record that arrived; raises `ProtocolError` for a bad one."""
+        self.taken += len(record)
         return self._link.open(record)
 
     def receive(self, buffer: bytearray, flags: int = 0) -> list[tuple[Item, bytes]]:
@@ -159,4 +185,5 @@ class Endpoint:
             raise LinkLost from None
         if not length:
             raise LinkLost
+        self.taken += length
         return self._link.open(memoryview(buffer)[:length])

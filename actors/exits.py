@@ -15,6 +15,8 @@ BOOT_FAILED: Final = 71
 """The ring could not be formed."""
 OUTPUT_CLOSED: Final = 74
 """The UI's output was closed while it wrote."""
+RUNNING: Final = 75
+"""The application runs already, under another supervisor."""
 NOT_ISOLATED: Final = 77
 """The kernel isolates a process less well than the application asks for."""
 DECLARATION: Final = 78

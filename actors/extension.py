@@ -31,6 +31,8 @@ class Extension(Child):
         sandbox: Sandbox | None = None,
         least: str | None = None,
         memory: int | None = None,
+        restart: str | None = None,
+        shutdown: float | None = None,
     ) -> None:
         """Take the entry point's name; the rest is as of a `Child`. Raises `DeclarationError` if it is not installed.
 
@@ -41,4 +43,13 @@ class Extension(Child):
             raise DeclarationError(msg)
         own = installed.lower().replace("-", "_").replace(".", "_")
         reference = f"{ENTRY}:{installed}"
-        super().__init__(reference, name=name or own, settings=settings, sandbox=sandbox, least=least, memory=memory)
+        super().__init__(
+            reference,
+            name=name or own,
+            settings=settings,
+            sandbox=sandbox,
+            least=least,
+            memory=memory,
+            restart=restart,
+            shutdown=shutdown,
+        )

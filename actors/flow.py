@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
+from trollbridge.actors.faults import safe
+from trollbridge.messages import payloads
 from trollbridge.messages.limits import FIRST_CREDIT
 
 if TYPE_CHECKING:
@@ -57,3 +59,14 @@ class Flow:
             return False
         self.told = now
         return True
+
+    def report(self, progress: payloads.Progress, now: int) -> bytes:
+        """Return a report's content, empty if one was sent just now; raises `Malformed` for what cannot travel."""
+        if not self.tells(now, finished=progress.done == progress.total):
+            return b""
+        note = "" if self.invocation.exported.mark.sensitive else safe(progress.note)
+        content = payloads.encode(
+            payloads.StreamProgress(self.given, payloads.Progress(progress.done, progress.total, note))
+        )
+        payloads.decode(content)
+        return content

@@ -44,26 +44,43 @@ class Place(msgspec.Struct, frozen=True):
         """The members that it has sessions with."""
         return tuple(each.server if each.client == self.member else each.client for each in self.tickets)
 
-    def join(self, epoch: Epoch) -> Join:
-        """Return the message to its holder, which learns what it may call, but not under which conditions."""
-        told = tuple(each if each.server == self.member else _of_client(each) for each in self.tickets)
-        return Join(epoch, self.token, told, self.granted)
+    def join(self, epoch: Epoch, key: bytes = b"", quarantined: tuple[bytes, ...] = ()) -> Join:
+        """Return the message to its holder, which learns what it may call, but not under which conditions.
+
+        A server is told the `key` of the digests of calls, and those that it is not to run.
+        """
+        told = tuple(each if each.server == self.member else of_client(each) for each in self.tickets)
+        return Join(epoch, self.token, told, self.granted, key, quarantined)
 
 
-def _of_client(ticket: SessionTicket) -> SessionTicket:
+def of_client(ticket: SessionTicket) -> SessionTicket:
     """Return the client's copy of a ticket: the server's names a rule's patterns, values and rates."""
     return structs.replace(ticket, grants=tuple(map(Grant, ticket.methods)))
 
 
 def _tickets(app: App, client: MemberId, role: Role) -> tuple[SessionTicket, ...]:
-    tickets: list[SessionTicket] = []
-    for server, server_role in app.servers:
-        grants = _of(app.allowed(client), server.service)
-        if grants or (role is Role.UI and server_role is Role.ENCLAVE):  # the ring key goes to every enclave
-            token = os.urandom(TOKEN_SIZE)
-            ends = client, role.value, server.member, server_role.value
-            tickets.append(SessionTicket(*ends, token, grants, _service(server)))
-    return tuple(tickets)
+    found = (_ticket(app, client, role, server, server_role) for server, server_role in app.servers)
+    return tuple(each for each in found if each is not None)
+
+
+def _ticket(app: App, client: MemberId, role: Role, server: Child, server_role: Role) -> SessionTicket | None:
+    """Return a fresh ticket, or None for who has nothing to call there."""
+    grants = _of(app.allowed(client), server.service)
+    if not grants and not (role is Role.UI and server_role is Role.ENCLAVE):  # the ring key goes to every enclave
+        return None
+    ends = client, role.value, server.member, server_role.value
+    return SessionTicket(*ends, os.urandom(TOKEN_SIZE), grants, _service(server))
+
+
+def clients_of(app: App, host: Child) -> frozenset[MemberId]:
+    """Return who may call anything of a host."""
+    return frozenset(child.member for child, _ in app.children if _of(app.allowed(child.member), host.service))
+
+
+def introduction(app: App, client: MemberId, role: Role, host: MemberId) -> SessionTicket | None:
+    """Return a ticket for a session with a host that has come in the place of another; None without any grant."""
+    [server] = [each for each in app.hosts if each.member == host]
+    return _ticket(app, client, role, server, Role.HOST)
 
 
 def _service(child: Child) -> str:
@@ -88,6 +105,13 @@ def _names(grants: Iterable[Grant]) -> tuple[str, ...]:
 def caller_place(app: App, client: MemberId, role: Role) -> Place:
     """Return the place of a caller, with fresh tokens for its sessions as a client."""
     return Place(client, role, os.urandom(TOKEN_SIZE), _tickets(app, client, role), _names(app.allowed(client)))
+
+
+def host_place(app: App, host: MemberId) -> Place:
+    """Return the place of a host that joins a sealed ring; its clients' tickets come once it has joined."""
+    [server] = [each for each in app.hosts if each.member == host]
+    place = caller_place(app, host, Role.HOST)
+    return structs.replace(place, granted=_granted(app, server.service), service=_service(server))
 
 
 def ring_places(app: App) -> dict[MemberId, Place]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from trollbridge.actors.membership import Membership, Peer
+from trollbridge.actors.membership import Membership
+from trollbridge.actors.peer import Peer
 from trollbridge.actors.route import Route
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Envelope, Kind, prologue
@@ -16,7 +17,7 @@ from trollbridge.messages.errors import HandshakeFailed
 from trollbridge.messages.ids import NO_UID, HandlerName, MemberId, Microseconds, Role
 from trollbridge.messages.noise import AwaitingReply, Initiator
 from trollbridge.messages.padding import padded
-from trollbridge.messages.record import Item, Routed, envelope_of, route
+from trollbridge.messages.record import Item, Left, Routed, envelope_of, route
 from trollbridge.messages.ring_key import HEAD_SIZE, Sealed
 from trollbridge.messages.session import LARGEST_CONTENT, Session
 
@@ -61,6 +62,8 @@ class Founding:
         self._way = way
         self._key = key
         self._services: dict[MemberId, MemberId] = {}
+        self._hosts: dict[MemberId, int] = {}
+        """How often each host has left meanwhile."""
         self._keepers: set[MemberId] = set()
         """Who gets the ring key: the enclaves."""
         self._awaiting: dict[MemberId, AwaitingReply] = {}
@@ -74,6 +77,8 @@ class Founding:
         for ticket in tickets:
             server, role = MemberId(ticket.server), Role(ticket.server_role)
             self._services[server] = MemberId(ticket.service or server)
+            if role is Role.HOST:
+                self._hosts[server] = 0
             if self._key is not None and role is Role.ENCLAVE:
                 self._keepers.add(server)
             words = prologue(self._epoch, self._member, self._role, server, role)
@@ -87,17 +92,34 @@ class Founding:
 
     @property
     def complete(self) -> bool:
-        """Whether every session is founded."""
-        return self._peers.keys() == self._services.keys() and self._accepted == self._keepers
+        """Whether every session is founded, but with hosts that have left."""
+        lost = {host for host, times in self._hosts.items() if times}
+        return self._peers.keys() >= self._services.keys() - lost and self._accepted == self._keepers
 
     def membership(self, endpoint: Endpoint, key: RingKey | None) -> Membership:
         """Return what was founded; raises `HandshakeFailed` if it is not complete."""
         if not self.complete:
             raise HandshakeFailed
-        return Membership(self._epoch, endpoint, self._peers, self._routes, key)
+        hosts = {host: (self._services[host], times) for host, times in self._hosts.items()}
+        return Membership(self._epoch, endpoint, self._peers, self._routes, key, hosts, self._again)
+
+    def founded(self) -> tuple[Mapping[MemberId, Peer], Mapping[HandlerName, Route]]:
+        """Return the sessions and what may be called over them; raises `HandshakeFailed` if they are not complete."""
+        if not self.complete:
+            raise HandshakeFailed
+        return self._peers, self._routes
+
+    def _again(self, ticket: SessionTicket) -> Founding:
+        """Begin to found one session anew, within the epoch."""
+        founding = Founding(self._member, self._role, self._epoch, self._vocabulary, self._way)
+        founding.begin((ticket,))
+        return founding
 
     def take(self, item: Item, body: bytes) -> None:
         """Handle an item from the broker; raises `HandshakeFailed` or another `ProtocolError` for a wrong one."""
+        if type(item) is Left and item.member in self._hosts:
+            self._lose(MemberId(item.member))
+            return
         if type(item) is not Routed:
             raise HandshakeFailed
         envelope = envelope_of(item, body)
@@ -122,6 +144,18 @@ class Founding:
                 self._accepted.add(server)
             case _:
                 raise HandshakeFailed
+
+    def _lose(self, host: MemberId) -> None:
+        """Let go of a host that has left: the session with who comes in its place is founded later."""
+        self._hosts[host] += 1
+        self._way.put(Left(host))
+        self._awaiting.pop(host, None)
+        session = self._sessions.pop(host, None)
+        if session is not None:
+            session.drop()
+        if self._peers.pop(host, None) is not None:
+            for name in [name for name, found in self._routes.items() if found.servers == (host,)]:
+                del self._routes[name]
 
     def _put(self, envelope: Envelope) -> None:
         self._way.put(route(envelope, b""), envelope.body)

@@ -1,7 +1,9 @@
 """Heartbeats: finds a process that is stopped or hung, and tells it from one that works on something long.
 
-May import: our messages, `spawn`'s process for its numbers. Invariant: a process that uses the processor is not
-called hung before `LONGEST`, unless it is an extension's: a second thread answers for it, whatever its code does.
+May import: our messages, `spawn`'s process for its numbers. Invariants: a process that uses the processor is not
+called hung before `LONGEST`, unless it is an extension's: a second thread answers for it, whatever its code does. One
+whose ledger says that it runs a call within the caller's deadline is slow, up to `LONGEST` too: whatever anybody says,
+or writes there, nobody may be silent for longer. No deadline has a process called hung sooner than without one.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
+from trollbridge.messages.limits import FARTHEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from trollbridge.actors.call_account import Running
     from trollbridge.actors.spawn import Process
 
 INTERVAL: Final = 1.0
@@ -26,26 +30,28 @@ STOPPED: Final = 2
 SILENT: Final = 60
 """Beats without an answer or processor time after which a process is given up."""
 LONGEST: Final = 900
-"""Beats without an answer after which a busy process is given up too; an extension is after `SILENT`."""
+"""Beats without an answer after which a busy or a slow process is given up too; an extension is after `SILENT`."""
 
 _STOPPED: Final = "it is stopped by a signal"
 
 
 class _Pulse:
-    __slots__ = ("busy_at", "cpu", "missed", "number")
+    __slots__ = ("busy_at", "missed", "number", "state")
 
     def __init__(self) -> None:
         self.number = 0
         self.missed = 0
         self.busy_at = 0
-        self.cpu = 0
+        self.state: object = (0, None)
+        """Processor time, and what its ledger says: whichever changes, it gets on."""
 
 
 class Heartbeat:
     """The pulses of all children."""
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, running: Callable[[Process], Running | None] = lambda _: None) -> None:
+        """Start with none; `running`: what a server says that it runs (`Verdicts`), of whoever else nothing."""
+        self._running = running
         self._pulses: dict[int, _Pulse] = {}
         self.due: float | None = 0.0
         """The monotonic time of the next beat."""
@@ -78,19 +84,24 @@ class Heartbeat:
                 with contextlib.suppress(LinkLost):
                     process.channel.send(control.Ping(pulse.number))
             else:
-                why = _verdict(process, pulse)
+                why = _verdict(process, pulse, self._running(process), now)
                 if why:
                     yield process, why
             pulse.missed += 1
 
 
-def _verdict(process: Process, pulse: _Pulse) -> str:
+def _verdict(process: Process, pulse: _Pulse, running: Running | None, now: float) -> str:
     if pulse.missed >= STOPPED and process.stopped():
         return _STOPPED
-    cpu = process.cpu()
-    if cpu != pulse.cpu:
-        pulse.cpu, pulse.busy_at = cpu, pulse.missed
-    if pulse.missed - pulse.busy_at >= SILENT:
+    state = (process.cpu(), running and (running.begun, running.since))
+    if state != pulse.state:
+        pulse.state, pulse.busy_at = state, pulse.missed
+    if pulse.missed - pulse.busy_at >= SILENT and not _slow(running, now):
         return "it neither answers nor works"
     longest = SILENT if process.role is Role.EXTENSION else LONGEST
     return "it has not answered for too long" if pulse.missed >= longest else ""
+
+
+def _slow(running: Running | None, now: float) -> bool:
+    """Return whether a call runs whose deadline lies ahead, and is one that a client could have set."""
+    return running is not None and 0 < running.deadline / 1e6 - now <= FARTHEST

@@ -54,6 +54,10 @@ class Held:
                     found, least = member, rank
         return None if found is None else (found, self._by_member[found].pop())
 
+    def drop(self, member: MemberId) -> bool:
+        """Let go of the UIDs that are good for a member; return whether there were any."""
+        return bool(self._by_member.pop(member, None))
+
     def __iter__(self) -> Iterator[HandlerUID]:
         """Go over all UIDs."""
         return (uid for uids in self._by_member.values() for uid in uids)

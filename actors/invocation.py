@@ -43,6 +43,8 @@ class Invocation(msgspec.Struct, frozen=True):
     """Of a sensitive handler, the digest of its encoded arguments, which its results are bound to; else empty."""
     deadline: Microseconds = Microseconds(0)
     """After which it is not started; 0: never."""
+    digest: bytes = b""
+    """By which it is known again, should its server die of it (`quarantine`)."""
 
 
 class Outside(Protocol):

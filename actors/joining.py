@@ -6,6 +6,7 @@ on the way raises `HandshakeFailed`, and nothing of a ring that was not joined w
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.endpoint import Endpoint, found_link
@@ -15,7 +16,7 @@ from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages.aead import KEY_SIZE
 from trollbridge.messages.envelope import prologue
 from trollbridge.messages.errors import HandshakeFailed, ProtocolError
-from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role
+from trollbridge.messages.ids import BROKER, SERVING, Epoch, MemberId, Role
 from trollbridge.messages.limits import LARGEST_RECORD
 from trollbridge.messages.ring_key import RingKey
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from trollbridge.actors.membership import Membership
     from trollbridge.messages import control
 
+COMING: Final = MappingProxyType(
+    {
+        Role.ENCLAVE: frozenset({Role.EXTENSION, Role.HOST}),
+        Role.HOST: frozenset({Role.UI, Role.EXTENSION, *SERVING}),
+    }
+)
+"""As what a client may be admitted to a server of this role once the ring is sealed; only a host's process is new."""
 JOIN_TIMEOUT: Final = 20.0
 """Seconds that broker and servers may take."""
 

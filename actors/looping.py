@@ -40,6 +40,11 @@ class _Watcher:
         except RuntimeError:  # the loop has ended
             self.leave()
 
+    def return_soon(self) -> None:
+        """Have the loop read the link of the next epoch; called from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and who waited in it too
+            self.loop.call_soon_threadsafe(_read_from, self._client, self.loop)
+
     @property
     def alive(self) -> bool:
         return self._descriptor is not None
@@ -78,10 +83,7 @@ class _Watcher:
 def watch(client: Client, promise: Promise[Any]) -> None:
     """Keep `client` read by the running loop; resolve the promise with `DeadlineExceeded` when its deadline comes."""
     loop = asyncio.get_running_loop()
-    watcher = _watcher(client, loop)
-    if watcher is None:
-        return  # no ring: the promise has been told
-    watcher.flush_soon()
+    _read_from(client, loop)
     if promise.deadline is not None:
         timer = loop.call_later(promise.deadline - time.monotonic(), lambda: promise.resolve(error=DeadlineExceeded()))
 
@@ -90,6 +92,13 @@ def watch(client: Client, promise: Promise[Any]) -> None:
                 loop.call_soon_threadsafe(timer.cancel)
 
         promise.when_done(resolved)
+
+
+def _read_from(client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    """Have the loop read the link; without a ring it will, once there is one, if calls are kept for that."""
+    watcher = _watcher(client, loop)
+    if watcher is not None:
+        watcher.flush_soon()
 
 
 def _watcher(client: Client, loop: asyncio.AbstractEventLoop) -> _Watcher | None:

@@ -8,7 +8,6 @@ a handler that takes long.
 from __future__ import annotations
 
 import contextlib
-import math
 import select
 import socket
 import sys
@@ -19,13 +18,17 @@ from pykka._envelope import Envelope as Delivery
 
 from trollbridge.actors.advancing import Advancing
 from trollbridge.actors.endpoint import Endpoint, found_link
+from trollbridge.actors.errand_request import request
 from trollbridge.actors.inbox import FairInbox
 from trollbridge.actors.incidents import Incidents
+from trollbridge.actors.invocation import Invocation
+from trollbridge.actors.joining import COMING
 from trollbridge.actors.pacing import MOST_READY, Pace
 from trollbridge.actors.peers import PeerCalls
 from trollbridge.actors.process_actor import Reply
-from trollbridge.actors.serving import Invocation, Serving
-from trollbridge.actors.sockets import LinkLost, close_all
+from trollbridge.actors.serving import Serving
+from trollbridge.actors.sockets import LinkLost
+from trollbridge.actors.waking import Wake
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
 from trollbridge.messages.envelope import prologue
@@ -37,6 +40,7 @@ from trollbridge.messages.record import Left
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from trollbridge.actors.call_ledger import CallLedger
     from trollbridge.actors.channel import Channel
     from trollbridge.actors.handler import Exported
     from trollbridge.actors.process_actor import ProcessActor
@@ -49,8 +53,6 @@ if TYPE_CHECKING:
 
 JOIN_TIMEOUT: Final = 20.0
 """Seconds that the broker may take to answer the handshake."""
-ERRAND_TIMEOUT: Final = 60.0
-"""Seconds that a read or write on an errand's stream may take, unless whoever holds it sets others."""
 
 
 class Mailbox:
@@ -64,9 +66,10 @@ class Mailbox:
         link_end: socket.socket,
         lock: Callable[[], tuple[Evidence, ...]],
         role: Role = Role.ENCLAVE,
+        ledger: CallLedger | None = None,
     ) -> None:
         """Take who this is, what it exports, the control channel, the unfounded link, and what locks the process."""
-        self.serving: Final = Serving(member, handlers, self, role)
+        self.serving: Final = Serving(member, handlers, self, role, ledger)
         self.streams: Final = Advancing(self.serving, self)
         self.peers: Final = PeerCalls(self)
         self._incidents: Final = Incidents(member, role, self)
@@ -87,7 +90,7 @@ class Mailbox:
         self._actor: ProcessActor | None = None
         self._testimony: tuple[Evidence, ...] = ()
         """What the supervisor was told last."""
-        self._wake: float | None = None
+        self._wake = Wake()
         self._ended = False
         """Whether the process ends as soon as the handler that waits for a peer has returned."""
 
@@ -112,10 +115,10 @@ class Mailbox:
         """Log a handler's failure and return what its caller is told: the incident's number."""
         return self._incidents.report(invocation, error)
 
-    def give_up(self, text: str, where: str = "") -> None:
+    def give_up(self, said: control.Failed) -> None:
         """Tell the supervisor why this process cannot go on."""
         with contextlib.suppress(LinkLost):
-            self._control.send(control.Failed(FailureKind.START_FAILED, f"{text} ({where})" if where else text))
+            self._control.send(said)
 
     def enter(self, actor: ProcessActor) -> None:
         """Have this process locked; tell the supervisor how it is kept, and which errands its actor may have."""
@@ -125,12 +128,7 @@ class Mailbox:
 
     def errand(self, kind: ErrandKind, descriptors: Sequence[int]) -> socket.socket:
         """Ask for a one-shot process: see `ProcessActor.errand`."""
-        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with far, contextlib.suppress(LinkLost):  # without a supervisor there is no errand, and soon no enclave
-            self._control.send(control.Errand(kind), far.fileno(), *descriptors)
-        close_all(descriptors)
-        near.settimeout(ERRAND_TIMEOUT)
-        return near
+        return request(self._control, kind, descriptors)
 
     def testify(self) -> None:
         """Tell the supervisor what the actor says of itself, if it says anything."""
@@ -141,9 +139,7 @@ class Mailbox:
 
     def wake_at(self, moment: float | None) -> None:
         """Have the actor's `on_wake` called once this time of the monotonic clock has passed; None: not at all."""
-        if moment is not None and math.isnan(moment):
-            raise UsageError
-        self._wake = moment
+        self._wake.at(moment)
 
     # What a handler asks for that calls another server.
 
@@ -221,9 +217,7 @@ class Mailbox:
         streams.turn()
 
     def _wake_up(self) -> None:
-        wake = self._wake
-        if wake is not None and self._actor is not None and time.monotonic() >= wake:
-            self._wake = None
+        if self._actor is not None and self._wake.comes():
             self.flush()  # whoever has been answered need not wait for this
             self._actor.wake()
             self.streams.others_ran()
@@ -252,10 +246,8 @@ class Mailbox:
 
     def _limit(self) -> float | None:
         """Return the seconds after which there is something to do, whatever arrives; None: never."""
-        wake = self._wake
-        limits = [self.streams.left() if self.streams else None, None if wake is None else wake - time.monotonic()]
-        given = [max(0.0, each) for each in limits if each is not None]
-        return min(given) if given else None
+        limits = [self.streams.left() if self.streams else None, self._wake.left()]
+        return min((max(0.0, each) for each in limits if each is not None), default=None)
 
     def _wait(self, limit: float | None) -> None:
         if self._ended and not self.peers.waiting:
@@ -351,9 +343,15 @@ class Mailbox:
                 self.serving.sealed = True
                 self.peers.sealed()
             case control.Admit(ticket):
-                if not self.serving.sealed or ticket.client_role != Role.EXTENSION:
+                if not self.serving.sealed or ticket.client_role not in COMING[self._role]:
                     raise ProtocolError
                 self.serving.admit(ticket)
+            case control.Away() | control.Renew() | control.Withdrawn():
+                self.peers.host_changed(message)
+            case control.Verdict():
+                self.peers.judge(message)
+            case control.Quarantine(digests):
+                self.serving.ledger.spared.refuse(digests)
             case control.Ping(number):
                 self._control.send(control.Pong(number))
             case control.Dismantle() | control.Stop():
@@ -372,10 +370,12 @@ class Mailbox:
             self._refuse_to_join("the broker did not prove the join token")
         self._endpoint = Endpoint(self._link_end, link)
         self._epoll.register(self._link_end.fileno(), select.EPOLLIN)
+        self.serving.ledger.spared.learn(message.key, message.quarantined)
         self.serving.check_grants(message.granted)
         self.serving.join(self._epoch, [each for each in message.tickets if each.server == self._member])
         calls = [each for each in message.tickets if each.client == self._member]
         self.peers.begin(self._member, self._role, self._epoch, calls)
+        self._report(self._endpoint)  # nobody may be there whose session it has to found
 
     def _refuse_to_join(self, why: str) -> NoReturn:
         with contextlib.suppress(LinkLost):

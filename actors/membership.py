@@ -7,11 +7,14 @@ under the UID of a call in flight, from the enclave that was called; after `drop
 from __future__ import annotations
 
 from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from trollbridge.actors.held import Held
 from trollbridge.actors.pending import Pending as Pending  # noqa: PLC0414  # re-exported
 from trollbridge.actors.pending import Settled as Settled  # noqa: PLC0414  # re-exported
+from trollbridge.actors.renewing import Renewing, never
+from trollbridge.actors.results import opened, sealed_of, value_of
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import (
@@ -21,70 +24,58 @@ from trollbridge.messages.errors import (
     Outcome,
     ProtocolError,
     Refused,
-    RingDismantled,
     TrollbridgeError,
-    from_wire,
 )
 from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId, Microseconds
-from trollbridge.messages.parts import Assembly, Outgoing, at_once
-from trollbridge.messages.record import Credit, Item, Lease, Refusal, Request, Routed, envelope_of, route
+from trollbridge.messages.parts import at_once
+from trollbridge.messages.record import Credit, Item, Lease, Left, Refusal, Request, Routed, envelope_of, route
 from trollbridge.messages.ring_key import SEALED, Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from trollbridge.actors.endpoint import Endpoint
+    from trollbridge.actors.founding import Founding
     from trollbridge.actors.intake import Intake
+    from trollbridge.actors.peer import Peer
     from trollbridge.actors.promise import Promise
     from trollbridge.actors.route import Route
+    from trollbridge.messages.control import SessionTicket
     from trollbridge.messages.envelope import Envelope
     from trollbridge.messages.ids import Epoch
     from trollbridge.messages.ring_key import RingKey
-    from trollbridge.messages.session import Session
 
     Told = Callable[[int, int], None]
-
-_OVERHEAD: Final = 4096
-"""Bytes of a reply that are not its result: an error's text, mostly."""
-
-
-class Peer:
-    """A client's session with one enclave."""
-
-    __slots__ = ("assembly", "outgoing", "outstanding", "session", "withheld")
-
-    def __init__(self, session: Session, limit: int, withheld: tuple[str, ...]) -> None:
-        """Take the founded session and the largest result to expect, in bytes."""
-        self.session = session
-        self.assembly = Assembly(limit + _OVERHEAD)
-        self.outgoing = Outgoing(session)
-        self.withheld = withheld
-        self.outstanding = 0
-        """Calls that it has not answered yet."""
 
 
 class Membership:
     """A client's part of one epoch. Not thread-safe: the client holds its lock around every call."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # all that joining makes
         self,
         epoch: Epoch,
         endpoint: Endpoint,
         peers: Mapping[MemberId, Peer],
         routes: Mapping[HandlerName, Route],
         ring_key: RingKey | None,
+        hosts: Mapping[MemberId, tuple[MemberId, int]] = MappingProxyType({}),
+        found: Callable[[SessionTicket], Founding] = never,
     ) -> None:
-        """Take what joining has made."""
+        """Take what joining has made; of each host whose replica it is and how often it has left, and what founds."""
         self.epoch: Final = epoch
         self.endpoint: Final = endpoint
-        self.peers: Final = peers
-        self.routes: Final = routes
+        self.peers: Final = dict(peers)
+        self.routes: Final = dict(routes)
+        self.renewing: Final = Renewing(self, hosts, found)
         self.ring_key = ring_key
         self.pending: Final[dict[HandlerUID, Pending]] = {}
         self.reports: Final[deque[tuple[Told, int, int]]] = deque()
         """Progress to tell, once no lock is held."""
-        self._leases: dict[HandlerName, Held] = {}
-        self._waiting: dict[HandlerName, deque[Pending]] = {}
+        self.leases: Final[dict[HandlerName, Held]] = {}
+        self.waiting: Final[dict[HandlerName, deque[Pending]]] = {}
+        """Calls without a UID: those that wait for credit, and those that wait for a host that is away."""
+        self.asked: Final[set[HandlerName]] = set()
+        """Handlers that the broker was asked for UIDs of, and gives them or has given them."""
         self._leased: set[HandlerName] = set()
         """Replicated handlers with a lease in the record that is being taken."""
         self._streams = 0
@@ -94,7 +85,7 @@ class Membership:
     @property
     def outstanding(self) -> int:
         """Calls without a reply, those that wait for credit included."""
-        return len(self.pending) + sum(map(len, self._waiting.values()))
+        return len(self.pending) + sum(map(len, self.waiting.values()))
 
     @property
     def calls(self) -> int:
@@ -103,21 +94,33 @@ class Membership:
 
     @property
     def starving(self) -> bool:
-        """Whether calls wait for credit."""
-        return any(self._waiting.values())
+        """Whether calls wait for credit, so that the link is to be read for them; or a host comes or goes."""
+        return any(calls and name in self.asked for name, calls in self.waiting.items()) or self.renewing.unsettled
 
     def call(self, pending: Pending) -> None:
-        """Send a call if there is credit for its handler, else let it wait for some."""
+        """Send a call if there is credit for its handler, else let it wait for some; or for a host that is away.
+
+        Raises `ServerLost` if its host has been withdrawn just now.
+        """
         name = pending.route.name
-        lease = self._leases.get(name)
+        lease = self.leases.get(name)
         while lease is not None and (found := lease.take(self.peers)) is not None:
             peer, uid = found
             if uid not in self.pending:  # an honest broker gives each UID once
                 self._send(pending, uid, peer)
                 return
-        if lease is None and name not in self._waiting:
+        if name not in self.asked:
+            self._ask(name)
+        self.waiting.setdefault(name, deque()).append(pending)
+
+    def _ask(self, name: HandlerName) -> None:
+        of = self.routes.get(name)
+        lost = self.renewing.missing(name) if of is None else None
+        if lost is not None:
+            raise lost
+        if of is None or self.renewing.usable(of):
+            self.asked.add(name)
             self.endpoint.put(Request(name))
-        self._waiting.setdefault(name, deque()).append(pending)
 
     def _send(self, pending: Pending, uid: HandlerUID, to: MemberId) -> None:
         self.pending[uid] = pending
@@ -165,23 +168,40 @@ class Membership:
                 peer = self.peers[envelope.sender]
                 peer.assembly.add(envelope.uid, envelope.sequence, peer.session.open(envelope))
                 return ()
-            raise Malformed
+            self.renewing.take(item, body, envelope.sender)
+            return ()
+        return self._of_broker(item)
+
+    def _of_broker(self, item: Item) -> Sequence[Settled]:
         if type(item) is Lease:
             return self._lease(item)
         if type(item) is Refusal:
-            refused = self.pending.pop(HandlerUID(item.uid), None)
-            if refused is not None:
-                self._streams -= refused.intake is not None
-                peer = self.peers[refused.peer]
-                peer.outstanding -= 1
-                peer.outgoing.forget(HandlerUID(item.uid))
+            refused = self.end(HandlerUID(item.uid))
             return () if refused is None else (Settled(refused.promise, error=Refused()),)
         if type(item) is Credit:
             peer = self.peers[MemberId(item.peer)]
             peer.outgoing.credit(item.parts)
             self._drain(peer)
             return ()
+        if type(item) is Left:
+            self.renewing.left(MemberId(item.member))
+            return ()
         raise Malformed
+
+    def end(self, uid: HandlerUID) -> Pending | None:
+        """Take a call in flight out, and what was still to be sent of it; return it, if there is one."""
+        pending = self.pending.pop(uid, None)
+        if pending is not None:
+            self._streams -= pending.intake is not None
+            peer = self.peers.get(pending.peer)
+            if peer is not None:
+                peer.outstanding -= 1
+                peer.outgoing.forget(uid)
+        return pending
+
+    def put_back(self, pending: Pending) -> None:
+        """Have a call wait, before all others: it has not left this process."""
+        self.waiting.setdefault(pending.route.name, deque()).appendleft(pending)
 
     def _of(self, envelope: Envelope) -> Pending:
         pending = self.pending.get(envelope.uid)
@@ -192,14 +212,16 @@ class Membership:
     def _reply(self, envelope: Envelope, fresh: bytes) -> Settled:
         pending = self._of(envelope)
         peer = self.peers[envelope.sender]
-        opened = peer.session.open(envelope)
+        plain = peer.session.open(envelope)
         del self.pending[envelope.uid]
         self._streams -= pending.intake is not None
         peer.outstanding -= 1
         replica = fresh[16:].decode("ascii", "replace")
-        self._credit(pending.route, HandlerUID(fresh[:16]), MemberId(replica or envelope.sender))
+        self.credit(pending.route, HandlerUID(fresh[:16]), MemberId(replica or envelope.sender))
         try:
-            value = self._value(pending, payloads.decode(peer.assembly.finish(envelope.uid, opened)))
+            value = value_of(
+                pending, payloads.decode(peer.assembly.finish(envelope.uid, plain)), self.routes, self.ring_key
+            )
         except (TrollbridgeError, ProtocolError) as error:
             return Settled(pending.promise, error=error)
         return Settled(pending.promise, value)
@@ -211,12 +233,12 @@ class Membership:
         intake, peer = pending.intake, self.peers[envelope.sender]
         if intake is None:
             raise Malformed
-        opened = peer.session.open(envelope)
+        plain = peer.session.open(envelope)
         if pending.promise.done:
-            peer.assembly.finish(envelope.uid, opened)
+            peer.assembly.finish(envelope.uid, plain)
             return ()
         try:
-            self._take_in(pending, intake, payloads.decode(peer.assembly.finish(envelope.uid, opened)))
+            self._take_in(pending, intake, payloads.decode(peer.assembly.finish(envelope.uid, plain)))
         except (TrollbridgeError, ProtocolError) as error:
             self._halt(envelope.uid, pending)
             return (Settled(pending.promise, error=error),)
@@ -238,7 +260,7 @@ class Membership:
                 item = of.item.decode(value)
             case payloads.SealedItem(number, sealed) if of.entry.sensitive:
                 intake.arrived(number)
-                item = self._sealed(pending, f"{of.name}[{number}]", SEALED.decode(sealed))
+                item = sealed_of(pending, f"{of.name}[{number}]", SEALED.decode(sealed), self.routes, self.ring_key)
             case _:
                 raise Malformed
         if intake.unwatched:
@@ -268,65 +290,43 @@ class Membership:
 
     # Results.
 
-    def _value(self, pending: Pending, payload: payloads.Payload) -> object:
-        of, intake = pending.route, pending.intake
-        match payload:
-            case payloads.Result(value) if not of.entry.sensitive:
-                return of.result.decode(value if intake is None else intake.ended(value))
-            case payloads.SealedResult(sealed) if of.entry.sensitive:
-                return self._sealed(pending, of.name, SEALED.decode(sealed if intake is None else intake.ended(sealed)))
-            case payloads.Fault(code, name, text):
-                raise from_wire(code, name, text)
-            case _:
-                raise Malformed
-
-    def _sealed(self, pending: Pending, name: str, sealed: Sealed) -> object:
-        if self.ring_key is None:
-            return sealed
-        if sealed.handler != name:
-            raise AuthenticationFailed
-        return self.open(sealed, pending.asked())
-
     def open(self, sealed: Sealed, what: bytes | None = None) -> object:
-        """Return the result or item that `sealed` holds, of a call that `asked` for `what`, or for anything.
+        """Return the result or item that `sealed` holds, as `results.opened`; raises `AuthenticationFailed`."""
+        return opened(self.routes, self.ring_key, sealed, what)
 
-        Raises `AuthenticationFailed` for another one, and without its epoch's ring key.
-        """
-        name, numbered, _ = sealed.handler.partition("[")
-        of = self.routes.get(HandlerName(name))
-        codec = None if of is None else of.item if numbered else of.result
-        if self.ring_key is None or codec is None:
-            raise AuthenticationFailed
-        return codec.decode(self.ring_key.open(sealed, what))
-
-    def _credit(self, of: Route, fresh: HandlerUID, peer: MemberId) -> None:
+    def credit(self, of: Route, fresh: HandlerUID, peer: MemberId) -> None:
+        """Take a UID that is good for one call by one of the members that serve a handler."""
         if fresh in self.pending or not of.serves(peer):  # an honest broker gives each UID once, for who can use it
             return
-        waiting = self._waiting.get(of.name)
+        if self.renewing.keeps(of.name, fresh, peer):
+            return
+        waiting = self.waiting.get(of.name)
         while waiting:
             pending = waiting.popleft()
             if not pending.promise.done:
                 self._send(pending, fresh, peer)
                 return
-        lease = self._leases.get(of.name)
+        lease = self.leases.get(of.name)
         if lease is None:
-            lease = self._leases[of.name] = Held()
+            lease = self.leases[of.name] = Held()
         lease.add(peer, fresh)
 
     def _lease(self, lease: Lease) -> Sequence[Settled]:
         name = HandlerName(lease.handler)
         if not lease.uids:
-            return [Settled(each.promise, error=NotGranted()) for each in self._waiting.pop(name, ())]
+            self.asked.discard(name)
+            return [Settled(each.promise, error=NotGranted()) for each in self.waiting.pop(name, ())]
         of = self.routes[name]
         peer = MemberId(lease.member or name.partition(".")[0])
-        held = self._leases.setdefault(name, Held())
+        held = self.leases.setdefault(name, Held())
         for start in range(0, len(lease.uids), 16):
             uid = HandlerUID(lease.uids[start : start + 16])
             if of.replicated and of.serves(peer) and uid not in self.pending:
-                held.add(peer, uid)
-                self._leased.add(name)
+                if not self.renewing.keeps(name, uid, peer):
+                    held.add(peer, uid)
+                    self._leased.add(name)
             else:
-                self._credit(of, uid, peer)
+                self.credit(of, uid, peer)
         return ()
 
     def spread(self) -> None:
@@ -336,8 +336,8 @@ class Membership:
         """
         while self._leased:
             name = self._leased.pop()
-            waiting, held = self._waiting.get(name), self._leases[name]
-            while waiting and (found := held.take(self.peers)) is not None:
+            waiting, held = self.waiting.get(name), self.leases.get(name)
+            while waiting and held is not None and (found := held.take(self.peers)) is not None:
                 pending = waiting.popleft()
                 if pending.promise.done:
                     held.add(*found)
@@ -351,7 +351,7 @@ class Membership:
 
         The server of a stream is told that no more is wanted; return whether that waits to be sent.
         """
-        for waiting in self._waiting.values():
+        for waiting in self.waiting.values():
             for pending in waiting:
                 if pending.promise is promise:
                     waiting.remove(pending)
@@ -363,29 +363,34 @@ class Membership:
                 return True
         return False
 
+    def withhold(self) -> list[Pending]:
+        """Take back the calls that still wait for credit, and return them."""
+        withheld: list[Pending] = []
+        for waiting in self.waiting.values():  # the names stay: their leases were asked for
+            withheld += waiting
+            waiting.clear()
+        return withheld
+
     def drop_ring_key(self) -> None:
         """Forget the ring key only: what is sealed stays sealed from now on."""
         key, self.ring_key = self.ring_key, None
         if key is not None:
             key.drop()
 
-    def drop(self, died: str) -> tuple[list[Settled], Pending | None]:
-        """Forget every key; return what each outstanding call is told, and the oldest one that `died` had been sent."""
+    def drop(self) -> list[Settled]:
+        """Forget every key; return what each outstanding call is told, unless more becomes known of it."""
         self.endpoint.drop()
         for peer in self.peers.values():
-            peer.session.drop()
+            peer.drop()
         if self.ring_key is not None:
             self.ring_key.drop()
         settled: list[Settled] = []
-        blamed: Pending | None = None
         for pending in self.pending.values():
-            if pending.sent and pending.peer == died and blamed is None:
-                blamed = pending
             outcome = Outcome.UNKNOWN if pending.sent else Outcome.NOT_STARTED
-            settled.append(Settled(pending.promise, error=RingDismantled(outcome=outcome)))
-        for waiting in self._waiting.values():
-            settled += [Settled(each.promise, error=RingDismantled(outcome=Outcome.NOT_STARTED)) for each in waiting]
+            settled.append(pending.fell(outcome))
+        settled += [each.fell(Outcome.NOT_STARTED) for each in self.withhold()]
+        self.renewing.drop()
         self.pending.clear()
-        self._waiting.clear()
-        self._leases.clear()
-        return settled, blamed
+        self.waiting.clear()
+        self.leases.clear()
+        return settled

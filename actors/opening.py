@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trollbridge.messages.errors import NoSuchHandler, NotGranted, UsageError
+from trollbridge.messages import error_words
+from trollbridge.messages.errors import (
+    NoSuchHandler,
+    NotGranted,
+    Outcome,
+    RingDismantled,
+    ServerLost,
+    UsageError,
+)
 from trollbridge.messages.ids import HandlerName
 from trollbridge.messages.ring_key import Sealed
 
@@ -15,9 +23,23 @@ if TYPE_CHECKING:
     from trollbridge.actors.membership import Membership
 
 
-def absent(membership: Membership, name: HandlerName) -> NotGranted | NoSuchHandler:
-    """Return why a handler cannot be called: it is there and not granted, or there is none that this member knows."""
+def unsent(name: str) -> RingDismantled:
+    """Return why a handler cannot be called while there is no ring."""
+    return RingDismantled(error_words.unsent(name), outcome=Outcome.NOT_STARTED)
+
+
+def not_loaded() -> RingDismantled:
+    """Return why no foreign code can be loaded while there is no ring."""
+    text = error_words.NO_RING.format("no plugin was loaded", "load it")
+    return RingDismantled(text, outcome=Outcome.NOT_STARTED)
+
+
+def absent(membership: Membership, name: HandlerName) -> NotGranted | NoSuchHandler | ServerLost:
+    """Return why a handler cannot be called: its host has ended, or it is not granted, or this member knows of none."""
     member, _, method = name.partition(".")
+    lost = membership.renewing.missing(name)
+    if lost is not None and all(each.partition(".")[0] != member for each in membership.routes):
+        return lost
     for known, peer in membership.peers.items():
         if known == member and method in peer.withheld:
             return NotGranted(f"{name} is not granted to this member; add it to App(grants=…)")

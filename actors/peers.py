@@ -30,7 +30,7 @@ from trollbridge.messages.errors import (
     RingDismantled,
     UsageError,
 )
-from trollbridge.messages.record import Credit, Item, Lease, Refusal, Routed
+from trollbridge.messages.record import Credit, Item, Lease, Left, Refusal, Routed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.intake import Told
     from trollbridge.actors.membership import Membership
     from trollbridge.actors.promise import Promise
+    from trollbridge.actors.renewing import Word
     from trollbridge.messages.control import SessionTicket
     from trollbridge.messages.ids import Epoch, HandlerName, MemberId, Role
     from trollbridge.messages.ring_key import RingKey
@@ -57,6 +58,7 @@ _NOT_STARTED: Final = (Cancelled, DeadlineExceeded)
 
 
 _TOO_EARLY: Final = "an actor's peers are there once the ring is sealed: call them in a handler, not in on_start"
+_FALLEN: Final = "The trust ring was dismantled; {} was not sent."
 
 
 class Ungranted(NotGranted):
@@ -141,7 +143,7 @@ class PeerCalls(Client):
         membership = self._membership or self._joined
         self._membership = self._joined = self._founding = None
         if membership is not None:
-            self._arrived += membership.drop("")[0]
+            self._arrived += membership.drop()
             self.settle()
 
     # What arrives.
@@ -152,6 +154,8 @@ class PeerCalls(Client):
             return item.sender in self.servers
         if type(item) is Credit:
             return item.peer in self.servers
+        if type(item) is Left:
+            return item.member in self.servers
         return type(item) in (Lease, Refusal)
 
     def take(self, item: Item, body: bytes) -> None:
@@ -164,6 +168,12 @@ class PeerCalls(Client):
         elif self._membership is not None:
             with contextlib.suppress(ProtocolError, KeyError):
                 self._arrived += self._membership.take(item, body)
+            self._arrived += self._of_lost(self._membership)
+
+    def host_changed(self, word: Word) -> None:
+        """Take the supervisor's word of a host, as `Client.host_changed` does."""
+        super().host_changed(word)
+        self.settle()
 
     def settle(self) -> None:
         """Tell the promises what the last record has settled, unless a wait is under way, which does that itself."""
@@ -216,7 +226,7 @@ class PeerCalls(Client):
         """Return why a call cannot be made without sessions: the ring does not stand, or nothing is granted."""
         if self._stands:
             return Ungranted(self._member, name)
-        return RingDismantled(_TOO_EARLY if self._before else "", outcome=Outcome.NOT_STARTED)
+        return RingDismantled(_TOO_EARLY if self._before else _FALLEN.format(name), outcome=Outcome.NOT_STARTED)
 
     def wait(self, promise: Promise[Any], until: float | None) -> None:
         """Pump the link until the promise is done or the time has come."""
@@ -226,6 +236,11 @@ class PeerCalls(Client):
             super().wait(promise, until)
         finally:
             self.waiting -= 1
+
+    def _between(self, promise: Promise[Any], limit: float | None) -> bool:
+        """Wait for no next epoch: a server's process ends with its ring."""
+        del promise, limit
+        return False
 
     def _check_thread(self) -> None:
         if threading.get_ident() != self._thread:

@@ -16,6 +16,7 @@ from trollbridge.messages.ids import SERVING, Role
 from trollbridge.messages.posture import TESTIFIED
 
 EVERYONE: Final = frozenset(Role)
+CALLING: Final = frozenset({Role.UI, Role.EXTENSION})
 LINKED: Final = EVERYONE - {Role.ERRAND}
 """Who has a link."""
 STATEMENTS: Final = Intensity(64, 60.0)
@@ -26,13 +27,15 @@ PERMITS: Final = MappingProxyType(
     {
         control.Hello: (EVERYONE, "once"),
         control.Ready: (LINKED, "once an epoch"),
-        control.Failed: (EVERYONE, "always; errand and extension: once"),
+        control.Failed: (EVERYONE, "once an epoch, WORK_FAILED once; errand and extension: once"),
         control.Dismantled: (frozenset({Role.UI}), "once an epoch"),
         control.Pong: (LINKED, "one for each Ping"),
         control.Notice: (frozenset({Role.BROKER, *SERVING}), "always"),
         control.Errand: (frozenset({Role.ENCLAVE}), "always"),
         control.Statement: (frozenset({Role.ENCLAVE}), "64 a minute"),
         control.CloseWindow: (frozenset({Role.UI}), "once"),
+        control.Measures: (frozenset({Role.BROKER}), "one for each Measure"),
+        control.Drained: (CALLING, "once an epoch"),
     }
 )
 
@@ -58,7 +61,7 @@ NOTICES: Final = MappingProxyType(
 
 
 class Permits:
-    """What one process has said so far."""
+    """What one process has said so far, as far as it bears on what it may say: its memory is bounded."""
 
     __slots__ = ("_errands", "_role", "_said", "_statements")
 
@@ -69,15 +72,13 @@ class Permits:
         self._errands: frozenset[control.ErrandKind] = frozenset()
         self._statements = Restarts(STATEMENTS)
 
-    def check(self, message: control.FromChild) -> None:
-        """Note a message; raises `Malformed` if this process may not send it, or not again."""
+    def check(self, message: control.FromChild, epoch: int) -> None:
+        """Note a message in this epoch; raises `Malformed` if this process may not send it, or not again."""
         roles, often = PERMITS[type(message)]
         if isinstance(message, control.Notice):
             roles = NOTICES[message.kind]
-        epoch = message.epoch if isinstance(message, control.Ready | control.Dismantled) else 0
-        said = (type(message), epoch)
-        once = often.startswith("once") or (isinstance(message, control.Failed) and self._role in TALKATIVE)
-        again = once and said in self._said
+        said = (type(message), self._epoch_of(message, epoch))
+        again = often.startswith("once") and said in self._said
         stays = isinstance(message, control.Dismantled) and (control.CloseWindow, 0) in self._said
         if self._role not in roles or again or stays:  # one with foreign code has to end with its ring
             raise Malformed
@@ -96,4 +97,21 @@ class Permits:
                     raise Malformed
             case _:
                 pass
-        self._said.add(said)
+        self._said = {each for each in self._said if each[1] in (0, epoch - 1, epoch)} | {said}
+
+    def _epoch_of(self, message: control.FromChild, epoch: int) -> int:
+        """Return which epoch a message is about, 0 if none; raises `Malformed` unless it is this one or the last.
+
+        A UI whose first ring has fallen before it was let in knows of no epoch, and says 0. A failure names no epoch
+        and is about this one: a UI that could not join tries again in the next; all others end by theirs, and a UI by
+        that of its own code.
+        """
+        if isinstance(message, control.Failed) and self._role not in TALKATIVE:
+            return 0 if message.kind is control.FailureKind.WORK_FAILED else epoch
+        if not isinstance(message, control.Ready | control.Dismantled | control.Drained):
+            return 0
+        joined = any(kind is control.Ready for kind, _ in self._said)
+        unjoined = isinstance(message, control.Dismantled) and message.epoch == 0 and not joined
+        if not unjoined and not max(1, epoch - 1) <= message.epoch <= epoch:
+            raise Malformed
+        return message.epoch

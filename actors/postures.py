@@ -71,6 +71,11 @@ class Postures:
         self._of[member] = posture = msgspec.structs.replace(before, evidence=evidence)
         return posture
 
+    def level(self, member: str) -> Level | None:
+        """Return how well the last process of a member that was looked at is kept."""
+        posture = self._of.get(member)  # type: ignore[call-overload]  # any name may be asked for
+        return None if posture is None else posture.level
+
     def all(self) -> tuple[Posture, ...]:
         """Return the supervisor's posture and the last one of each member."""
         return (_own(), *self._of.values())

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import pykka
 
 from trollbridge.actors.advancing import Ended
+from trollbridge.actors.failures import failed
 from trollbridge.actors.handler import WrongType
+from trollbridge.actors.invocation import Invocation
 from trollbridge.actors.isolation import denials
 from trollbridge.actors.peers import Peers, tells_its_caller
 from trollbridge.actors.places import place
 from trollbridge.actors.promise import Promise
-from trollbridge.actors.serving import Invocation
 from trollbridge.actors.sockets import close_all
-from trollbridge.messages.control import MOST_GIVEN, ErrandKind
+from trollbridge.messages.control import MOST_GIVEN, ErrandKind, FailureKind
 from trollbridge.messages.errors import CallError, DeclarationError, HandlerFailed, RingDismantled, UsageError
 from trollbridge.messages.ids import Role
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from trollbridge.actors.invocation import Caller
     from trollbridge.actors.mailbox import Mailbox
-    from trollbridge.actors.serving import Caller
     from trollbridge.messages.ids import MemberId
     from trollbridge.messages.posture import Evidence
     from trollbridge.messages.sandbox import Sandbox
@@ -181,11 +182,16 @@ class ProcessActor(pykka.Actor):
 
     def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
         if isinstance(message, Invocation):
+            ledger = self._own_mailbox().serving.ledger
+            ledger.begin(message)
             self._calling = message.caller
             try:
-                return self.on_receive(message)
+                found = self.on_receive(message)
             finally:
                 self._calling = None
+            streams = message.exported.item is not None and hasattr(found, "__next__")
+            ledger.end(message, streams=streams, failed=isinstance(found, CallError))
+            return found
         return super()._handle_receive(message)  # from this very process: its own stop()
 
     def on_receive(self, message: Any) -> Any:  # noqa: ANN401  # pykka's signature
@@ -200,6 +206,15 @@ class ProcessActor(pykka.Actor):
 
     def step(self, invocation: Invocation, iterator: Iterator[object]) -> object:
         """Return what a stream yields next, or that it has `Ended`, with its result or what its caller is told."""
+        ledger = self._own_mailbox().serving.ledger
+        ledger.step(invocation)
+        found = self._next(invocation, iterator)
+        if isinstance(found, Ended):
+            ledger.ended(invocation.origin, whole=found.error is None)
+        ledger.rest()
+        return found
+
+    def _next(self, invocation: Invocation, iterator: Iterator[object]) -> object:
         denials.forget()
         self._calling = invocation.caller
         try:
@@ -222,6 +237,7 @@ class ProcessActor(pykka.Actor):
             self._own_mailbox().incident(invocation, error)
         finally:
             self._calling = None
+            self._own_mailbox().serving.ledger.ended(invocation.origin, whole=False)
 
     def _told(self, invocation: Invocation, error: CallError) -> CallError:
         """Return what the caller is told of an error that a handler has raised or let through."""
@@ -244,7 +260,9 @@ class ProcessActor(pykka.Actor):
         text = denials.explain(exception_value) or (
             str(exception_value) if isinstance(exception_value, CallError) else (exception_type or Exception).__name__
         )
-        self._own_mailbox().give_up(f"{type(self).__name__} failed in on_start or its loop: {text}", place(traceback))
+        where = place(traceback)
+        told = f"{type(self).__name__} failed in on_start or its loop: {text}" + (f" ({where})" if where else "")
+        self._own_mailbox().give_up(failed(FailureKind.START_FAILED, told, exception_value))
         sys.stderr.flush()
         os._exit(1)
 

@@ -67,7 +67,7 @@ class HandlerProxy:
     def __call__(self, *positional: object, **named: object) -> Any:  # noqa: ANN401  # which it is, the manifest says
         """Send the call and return the `Promise` of its result; the `Stream` of a handler that yields.
 
-        Raises `InvalidArguments`, `TooLarge`, `NoSuchHandler`, `NotGranted`, `Quarantined` or `RingDismantled` before
+        Raises `InvalidArguments`, `TooLarge`, `NoSuchHandler`, `NotGranted` or `RingDismantled` before
         anything is sent.
         """
         return self._client.call(self._name, positional, named, within=self._within, progress=self._progress)

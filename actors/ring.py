@@ -94,6 +94,11 @@ class Ring:
         return self._joined >= self._members
 
     @property
+    def missing(self) -> frozenset[MemberId]:
+        """Who has not joined yet."""
+        return self._members - self._joined
+
+    @property
     def fingerprint(self) -> str:
         """The ring key's fingerprint in hexadecimal, once a member has reported it."""
         return next(iter(self._fingerprints), b"").hex()

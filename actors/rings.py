@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 from trollbridge.actors import exits
 from trollbridge.actors.admission import Admission, open_link
 from trollbridge.actors.formation import Place, next_epoch
-from trollbridge.actors.intensity import Restarts, delay
+from trollbridge.actors.intensity import delay
+from trollbridge.actors.introductions import Introductions
 from trollbridge.actors.reactor import Alarm
 from trollbridge.actors.ring import STANDING, Ring, RingEvent, RingState
+from trollbridge.actors.supervision.keeping import Keeping
+from trollbridge.actors.supervision.stopping import Stopping
 from trollbridge.messages import control
 from trollbridge.messages.errors import ProtocolError, UsageError
 from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trollbridge.actors.app import App
     from trollbridge.actors.children import Children
     from trollbridge.actors.log import Log
@@ -71,9 +76,9 @@ class Rings:
         self._postures = postures
         self._log = log
         self._admission = Admission(app)
+        self._introductions = Introductions(app, processes)
         self.ring = Ring(Epoch(0), frozenset())
         self.ring.state = RingState.DISMANTLED
-        self._restarts = Restarts(app.intensity)
         self._released: set[MemberId] = set()
         self.reason = ""
         """Why the last ring fell."""
@@ -82,8 +87,11 @@ class Rings:
         self.ran: Process | None = None
         """The UI whose code has run: when it ends, so does the application."""
         self._next = Alarm(self.form)
-        self._boot = Alarm(lambda: owner.abort("the ring was not sealed in time"))
-        reactor.timers.extend((self._next, self._boot))
+        self._boot = Alarm(self._too_late)
+        self.keeping: Final = Keeping(app, self, processes, log)
+        """Who restarts the hosts and extensions of a sealed ring."""
+        self._orderly: Final = Stopping(app, processes)
+        reactor.timers.extend((self._next, self._boot, self.keeping))
 
     @property
     def epoch(self) -> Epoch:
@@ -137,6 +145,13 @@ class Rings:
                 self._processes.tell(process, place.join(epoch), theirs.fileno())
                 theirs.close()
 
+    def _too_late(self) -> None:
+        """Say who has not joined in time, and give up."""
+        for process in self._processes:
+            if process.member in self.ring.missing:
+                self._log.line("start.timeout", self.epoch, **process.identity, next="the application stops")
+        self._owner.abort("the ring was not sealed in time")
+
     def hello(self, process: Process, evidence: tuple[Evidence, ...]) -> None:
         """Let a process that says it is locked have its first secret, if it is kept well enough."""
         place = self._admission.place(process.member)
@@ -147,11 +162,23 @@ class Rings:
                 self._open_link(each)
             self._processes.tell(process, control.Join(self.epoch, bytes(32), (), ()))
             return
-        if process.role is Role.EXTENSION:
-            self._open_link(place)
-            for ticket in place.tickets:
-                self._processes.tell(MemberId(ticket.server), control.Admit(ticket))
-        self._processes.tell(process, place.join(self.epoch))
+        if self.sealed:
+            if not self._introductions.waits(process):
+                self._admit(process, place)
+            return
+        self._processes.tell(process, place.join(self.epoch, *self._starting.verdicts.quarantine(place.member)))
+
+    def _admit(self, process: Process, place: Place) -> None:
+        """Let an extension, or a host that comes in the place of another, join the sealed ring."""
+        place = self._introductions.admitted(process, place)
+        self._open_link(place)
+        self._processes.tell(process, place.join(self.epoch, *self._starting.verdicts.quarantine(place.member)))
+
+    def _admit_those(self, processes: Iterable[Process]) -> None:
+        for process in processes:
+            place = self._admission.place(process.member)
+            if place is not None:
+                self._admit(process, place)
 
     def _kept(self, process: Process, evidence: tuple[Evidence, ...]) -> bool:
         """Return whether the kernel keeps a process as well as is asked for; without that it gets no secret."""
@@ -159,11 +186,11 @@ class Rings:
         refusal = self._postures.refusal(posture)
         self._log.line("process.locked", self.epoch, **process.identity, level=posture.level.value, why=refusal)
         if not refusal:
-            if process.role is Role.EXTENSION:
+            if self.sealed:
                 self._processes.tell(self._app.ui.member, control.Kept(posture))
             return True
         process.kill()
-        if process.role is not Role.EXTENSION:
+        if not self.sealed:
             self._owner.abort(f"{process.member}: {refusal}", exits.NOT_ISOLATED)
         return False
 
@@ -179,13 +206,23 @@ class Rings:
             return
         if message.epoch != self.epoch:
             raise ProtocolError
-        if process.role is Role.EXTENSION:
-            self._log.line("extension.joined", self.epoch, **process.identity)
-            self._processes.tell(process, control.Seal(()))
+        if self.sealed:
+            self._joined_sealed(process, message)
             return
         self._log.line("member.joined", self.epoch, **process.identity)
         if self.ring.joined(process.member, message.fingerprint):
             self._seal()
+
+    def _joined_sealed(self, process: Process, message: control.Ready) -> None:
+        may = process.role in (Role.EXTENSION, Role.HOST) and self.linked(process.member)
+        if message.fingerprint or not may:
+            raise ProtocolError
+        event = "extension.joined" if process.role is Role.EXTENSION else "member.joined"
+        self._log.line(event, self.epoch, **process.identity)
+        self._processes.tell(process, control.Seal(()))
+        self._admission.remove(process.member)
+        self._admit_those(self._introductions.ready(process))
+        self.keeping.ready(process)
 
     def _seal(self) -> None:
         self.ring.move(RingEvent.ALL_READY)
@@ -199,8 +236,8 @@ class Rings:
         self.ran = self._processes.get(self._app.ui.member)
         message = control.Seal(records, self._postures.all())
         self._processes.tell(self._app.ui.member, message)  # enclaves know before the UI can call
-        for child in self._app.extensions:
-            self.start_extension(child.member)
+        self._introductions.begin()
+        self.keeping.launch()
 
     def start_extension(self, member: MemberId) -> None:
         """Start an extension's process; raises `UsageError` without a sealed ring, `OSError` if the system cannot."""
@@ -209,11 +246,28 @@ class Rings:
             raise UsageError(msg)
         self._starting.start(member, Role.EXTENSION, self._admission.extension(member), self.epoch)
 
+    def replace(self, member: MemberId) -> None:
+        """Start a host's process in the place of one that has ended; raises `UsageError` and `OSError` as above."""
+        if not self.sealed:
+            msg = "a host is replaced only in a sealed ring"
+            raise UsageError(msg)
+        self._introductions.returns(member)
+        self._starting.start(member, Role.HOST, self._admission.host(member), self.epoch)
+
+    def withdraw(self, member: MemberId) -> None:
+        """Tell whoever calls a host that it does not come back in this ring."""
+        self._admit_those(self._introductions.withdraw(member))
+
+    def linked(self, member: str) -> bool:
+        """Return whether it is the process that a member has now whose link the broker can have cut."""
+        return not self.sealed or self._introductions.linked(member)
+
     # Falling.
 
     def left(self, member: MemberId) -> None:
-        """Take back the place of an extension that has ended."""
+        """Note that an extension or a host of the sealed ring has been reaped; take its place back."""
         self._admission.remove(member)
+        self._introductions.ended(member)
 
     def released(self, process: Process) -> None:
         """Note that the UI, which stays, has let go of its keys."""
@@ -226,18 +280,24 @@ class Rings:
         """Have the ring fall, if one stands. `died`: the member whose unexpected end it was, which counts."""
         if not self.standing:
             return
+        whole = self.sealed
         self.ring.move(RingEvent.DISMANTLE)
         self.reason, self._counts = reason, bool(died)
         self._boot.clear()
         self._log.line("ring.dismantling", self.epoch, member=SUPERVISOR, why=reason)
         self._admission.close()
-        self._processes.let_fall(reason, died, stopping=self._owner.stopping)
+        self.keeping.forget()
+        if whole and self._owner.stopping:
+            self._orderly.begin()
+        else:
+            self._processes.let_fall(reason, died, stopping=self._owner.stopping)
         self.reaped()
 
     def reaped(self) -> None:
         """Go on once every process that must not survive is reaped and the UI, if it stays, has let go of its keys."""
         if self.ring.state is not RingState.DISMANTLING:
             return
+        self._orderly.go_on()
         ui = self._app.ui.member
         stays = not self._owner.stopping and ui in self._released
         if any(process.member != ui or not stays for process in self._processes):
@@ -250,13 +310,17 @@ class Rings:
             self._again()
 
     def _again(self) -> None:
-        number = self._restarts.allow(time.monotonic()) if self._counts else 0
+        number = self.keeping.lasting.rings.allow(time.monotonic()) if self._counts else 0
         if number is None:
             self._log.line("application.gave_up", self.epoch, member=SUPERVISOR, why=self.reason)
             self._owner.give_up(f"the ring fell too often, last because {self.reason}; the log tells why")
             return
         wait = delay(number, os.urandom(1)[0] / 255)
-        self._log.line("ring.restarting", self.epoch, member=SUPERVISOR, restart=number, delay=round(wait, 3))
+        limit = self._app.intensity
+        within = f"{number} of {limit.restarts} within {limit.period:g} s" if number else ""
+        self._log.line(
+            "ring.restarting", self.epoch, member=SUPERVISOR, restart=number, detail=within, delay=round(wait, 3)
+        )
         self._next.set(wait)
 
     def end(self) -> None:

@@ -28,7 +28,10 @@ _LONGEST_DEFAULT: Final = 60
 class Route:
     """One handler that the client may call, as its enclave's manifest of this epoch describes it."""
 
-    __slots__ = ("_code", "_defaults", "_names", "_replicas", "_type", "entry", "item", "name", "peer", "result")
+    __slots__ = (
+        *("_code", "_defaults", "_names", "_renewed", "_replicas", "_type"),
+        *("entry", "item", "name", "peer", "result"),
+    )
 
     def __init__(
         self,
@@ -51,6 +54,8 @@ class Route:
         self.entry: Final = entry
         self._code = b"\x01" + entry.code
         self._replicas: dict[MemberId, bytes] = {peer: self._code}
+        self._renewed = False
+        """Whether calls may wait whose contents have an older code."""
         self._names = names
         try:
             types = tuple(realise(each.kind, vocabulary) for each in entry.parameters)
@@ -107,6 +112,28 @@ class Route:
             raise Malformed
         self._replicas[peer] = b"\x01" + entry.code
 
+    def is_like(self, other: Route) -> bool:
+        """Return whether this is the same handler in another epoch: all but its code is equal."""
+        return structs.replace(other.entry, code=self.entry.code) == self.entry
+
+    def again(self, content: bytes) -> bytes:
+        """Return the content of a call over a route that is like this, as this one has it."""
+        return self._code + content[payloads.CODE_SIZE + 1 :]
+
+    def renew(self, peer: MemberId, entry: payloads.HandlerEntry) -> None:
+        """Take the line of a member's manifest anew: its process is another; raises `Malformed` for another handler."""
+        if structs.replace(entry, code=self.entry.code) != self.entry:
+            raise Malformed
+        self._replicas[peer] = b"\x01" + entry.code
+        if peer == self.peer:
+            self._code = b"\x01" + entry.code
+            self._renewed = True
+
+    @property
+    def servers(self) -> tuple[MemberId, ...]:
+        """The members that export it."""
+        return tuple(self._replicas)
+
     @property
     def replicated(self) -> bool:
         """Whether several members export it."""
@@ -118,7 +145,9 @@ class Route:
 
     def content_for(self, peer: MemberId, content: bytes) -> bytes:
         """Return the content of a call as this replica takes it: each has session codes of its own."""
-        return content if peer == self.peer else self._replicas[peer] + content[payloads.CODE_SIZE + 1 :]
+        if peer == self.peer and not self._renewed:
+            return content
+        return self._replicas[peer] + content[payloads.CODE_SIZE + 1 :]
 
     def signature(self) -> str:
         """Return the parameters and the result as Python writes them."""

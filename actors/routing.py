@@ -6,11 +6,10 @@ claimed before the call is passed on; whatever the cause of a refusal, its sende
 
 from __future__ import annotations
 
-from typing import Final, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
-import msgspec
-
-from trollbridge.actors.tally import Tally
+from trollbridge.actors.measures import Meter
+from trollbridge.actors.port import Port as Port  # noqa: PLC0414, TC001  # re-exported
 from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS, Denial, Lease, UidLedger, UidRefused
 from trollbridge.messages import record
 from trollbridge.messages.address import Caller
@@ -20,29 +19,16 @@ from trollbridge.messages.ids import NO_UID, SERVING, HandlerName, HandlerUID, M
 from trollbridge.messages.parts import WINDOW, counts
 from trollbridge.messages.record import Credit, Item, Left, Publish, Refusal, Request, Routed
 
+if TYPE_CHECKING:
+    from trollbridge.messages.measures import MemberMeasure
+
 MOST_STRIKES: Final = 16
 """Refusals that a member may cause; the next one costs it its link."""
+EXCUSED: Final = 4
+"""Requests for a handler with full credit that cost nothing once a host of it has left."""
+_NOT_ACCEPTED: Final = "the {} could not open or accept it"
 MOST_SESSION_MESSAGES: Final = 4
 """Handshake and session messages of one member to one peer in an epoch."""
-
-
-class Port(msgspec.Struct):
-    """A member as the broker knows it, from its spawn record."""
-
-    member: MemberId
-    role: Role
-    handlers: frozenset[str]
-    peers: frozenset[MemberId]
-    strikes: int = 0
-    published: bool = False
-    founding: dict[MemberId, int] = msgspec.field(default_factory=dict)
-    parts: dict[MemberId, int] = msgspec.field(default_factory=dict)
-    opening: dict[MemberId, HandlerUID] = msgspec.field(default_factory=dict)
-    streams: Tally = msgspec.field(default_factory=Tally)
-    departed: set[MemberId] = msgspec.field(default_factory=set)
-    """Clients of this server that have left; what it still sends them is theirs no more, whoever comes again."""
-    service: str = ""
-    """Whose replica it is, if it is one of another member's."""
 
 
 class Outward(Protocol):
@@ -71,28 +57,63 @@ class Routing:
         """Who serves the handlers that are called by a member's name: it, and its replicas."""
         self._tells_calls = tells_calls
         self._told: set[tuple[MemberId, str]] = set()
+        self._meter = Meter()
+        self._hosts: dict[MemberId, str] = {}
+        """Every host that there is or was, and whose replica it is: one may come in the place of one that has left."""
         self.sealed = False
 
     def open(self, port: Port) -> None:
-        """Let a member in: any but an extension while the ring forms, only extensions once it is sealed."""
+        """Let a member in: any but an extension while the ring forms, only extensions and hosts once it is sealed.
+
+        A client that comes while a host of its is away is told so.
+        """
         self._ports[port.member] = port
         if port.role in SERVING:
             port.service = port.service or port.member
             self._services[port.service] = (*self._services.get(port.service, ()), port.member)
+        if port.role is Role.HOST:
+            self._hosts[port.member] = port.service
+        if self.sealed:
+            for host, service in self._hosts.items():
+                if host in port.peers and host not in self._ports and port.calls(service):
+                    self._lose(port, host)
 
     def close(self, member: MemberId) -> None:
-        """Let a member go; its UIDs are void."""
+        """Let a member go; its UIDs are void, and so are those that were to call it."""
         left = self._ports.pop(member, None)
         self._ledger.forget(member)
         if left is None:
             return
+        if left.role is Role.HOST:
+            self._withdraw(left)
         for other in tuple(self._ports.values()):
             founded = other.founding.pop(member, None) is not None
-            if other.role in SERVING and (founded or other.member in left.peers):
+            if left.role is Role.HOST and other.calls(left.service):
+                self._lose(other, member)
+            elif other.role in SERVING and (founded or other.member in left.peers):
                 other.parts.pop(member, None)
                 other.departed.add(member)
                 if founded:
                     self._out.send(other.member, Left(member))
+
+    def _withdraw(self, host: Port) -> None:
+        """Forget what could be called of a host that has left: who comes in its place publishes its own."""
+        self._services[host.service] = tuple(each for each in self._services[host.service] if each != host.member)
+        for key in [key for key in self._callers if key[0] == host.member]:
+            del self._callers[key]
+        for uid, client in self._ledger.void(host.member):
+            self._meter.ended(uid)
+            if client in self._ports:
+                self._ports[client].streams.ended(uid)
+
+    def _lose(self, client: Port, host: MemberId) -> None:
+        client.parts.pop(host, None)
+        client.opening.pop(host, None)
+        client.lost[host] = client.lost.get(host, 0) + 1
+        for each in client.handlers:
+            if each.partition(".")[0] == self._hosts[host]:
+                client.excused[each] = EXCUSED
+        self._out.send(client.member, Left(host))
 
     @property
     def published(self) -> bool:
@@ -120,10 +141,20 @@ class Routing:
                 self._publish(port, item)
             case Refusal(uid):
                 self._refused_by_enclave(port, HandlerUID(uid))
+            case Left(host) if port.lost.get(MemberId(host)):
+                port.lost[MemberId(host)] -= 1
             case record.Lease() | Credit() | Left():
                 self.strike(member, NoticeKind.RECORD_REFUSED, "an item that only the broker sends")
             case _:
                 assert_never(item)
+
+    def measures(self) -> list[MemberMeasure]:
+        """Return what has been counted of each member, but for what its link knows."""
+        standing, load = self._ledger.standing(), self._ledger.load
+        return [
+            each.counts.measure(each.member, standing.get(each.member, (0, 0)), load(each.member), each.strikes)
+            for each in self._ports.values()
+        ]
 
     def _envelope(self, port: Port, item: Routed, body: bytes) -> None:
         receiver = MemberId(item.receiver)
@@ -132,7 +163,7 @@ class Routing:
             self._out.send(port.member, Refusal(item.uid))
             return
         kind = item.kind
-        if receiver in port.departed and self._departed(port, receiver, kind):
+        if self._gone(port, receiver, kind):
             return
         if not self._under_way(port, receiver, item):
             return
@@ -164,6 +195,10 @@ class Routing:
         uid = HandlerUID(item.uid)
         if port.opening.get(receiver) == uid:
             del port.opening[receiver]
+        if port.refused.get(receiver) == uid:  # it has been told so, and could not know yet
+            if counts(item.kind, item.length):
+                self._give_back(port, receiver)
+            return
         try:
             lease = self._ledger.claim(uid, port.member, receiver)
         except UidRefused as refused:
@@ -172,10 +207,15 @@ class Routing:
             if counts(item.kind, item.length):
                 self._give_back(port, receiver)
             return
+        server = self._ports.get(receiver)
+        if server is not None:  # else it has left, and the call goes nowhere
+            self._meter.called(uid, port.counts, server.counts)
         self._out.send(receiver, _via(item, self._callers[receiver, lease.handler].next()), body)
 
     def _reply(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
-        replicas = self._services[port.service]
+        replicas, client = self._services[port.service], self._ports.get(receiver)
+        if client is not None and client.lost:
+            replicas = tuple(each for each in replicas if each not in client.lost)
         try:
             if len(replicas) == 1:
                 fresh: bytes = self._ledger.answered(HandlerUID(item.uid), port.member, receiver)
@@ -187,8 +227,16 @@ class Routing:
             if counts(item.kind, item.length):
                 self._give_back(port, receiver)
             return
-        self._ports[receiver].streams.ended(HandlerUID(item.uid))
+        client = self._ports[receiver]
+        client.streams.ended(HandlerUID(item.uid))
+        self._meter.replied(HandlerUID(item.uid), client.counts, port.counts)
         self._out.send(receiver, _via(item, fresh), body)
+
+    def _gone(self, port: Port, receiver: MemberId, kind: int) -> bool:
+        """Return whether an envelope is of a session that has ended with its other end, and goes nowhere."""
+        if receiver in port.departed:
+            return self._departed(port, receiver, kind)
+        return receiver in port.lost and self._was_lost(port, receiver, kind)
 
     def _departed(self, port: Port, receiver: MemberId, kind: int) -> bool:
         """Return whether an envelope is of a session that has ended, until its server has founded the next one."""
@@ -200,6 +248,13 @@ class Routing:
             self._out.send(port.member, Credit(receiver, 1))
             return True
         return False
+
+    def _was_lost(self, port: Port, receiver: MemberId, kind: int) -> bool:
+        """Return whether an envelope is for a host that has left: until its client founds a session with the next."""
+        if kind == Kind.HANDSHAKE and not port.lost[receiver]:  # else it is for who has left
+            del port.lost[receiver]
+            return False
+        return kind in (Kind.HANDSHAKE, Kind.SESSION, Kind.CALL, Kind.PART, Kind.STEER)
 
     def _item(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         uid = HandlerUID(item.uid)
@@ -225,7 +280,7 @@ class Routing:
 
     def _part(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
         uid = HandlerUID(item.uid)
-        if receiver not in self._ports:  # it has left, which is no fault of the sender
+        if receiver not in self._ports or port.refused.get(receiver) == uid:  # which is no fault of the sender
             self._give_back(port, receiver)
             return
         try:
@@ -262,8 +317,9 @@ class Routing:
     def part_left(self, sender: MemberId, receiver: MemberId, parts: int) -> None:
         """Give credit back for long bodies that have left for their receiver."""
         port = self._ports.get(sender)
-        if port is not None:
-            port.parts[receiver] = port.parts.get(receiver, 0) - parts
+        parts = 0 if port is None else min(parts, port.parts.get(receiver, 0))  # some may be of who was there before
+        if port is not None and parts:
+            port.parts[receiver] -= parts
             self._out.send(sender, Credit(receiver, parts))
 
     def _session(self, port: Port, receiver: MemberId, item: Routed, body: bytes) -> None:
@@ -276,15 +332,21 @@ class Routing:
 
     def _request(self, port: Port, handler: str) -> None:
         service = handler.partition(".")[0]
-        servers = [each for each in self._services.get(service, ()) if (each, handler) in self._callers]
-        if handler not in port.handlers or not servers:
+        present = self._services.get(service, ())
+        servers = [each for each in present if (each, handler) in self._callers and each not in port.lost]
+        granted = handler in port.handlers
+        if granted and not servers and service in self._hosts.values():
+            return  # it is away: its clients ask again once they have founded a session with who comes in its place
+        if not granted or not servers:
             self.strike(port.member, NoticeKind.LEASE_REFUSED, "no grant")
             self._out.send(port.member, record.Lease(handler, b""))
             return
         servers.sort(key=self._ledger.load)  # the client tries the first one first
         most = CREDIT_OF_EXTENSIONS if port.role is Role.EXTENSION else CREDIT
         shares = self._ledger.share(*(Lease(port.member, each, HandlerName(handler)) for each in servers), most=most)
-        if not any(shares):
+        if not any(shares) and port.excused.get(handler):
+            port.excused[handler] -= 1
+        elif not any(shares):
             self.strike(port.member, NoticeKind.LEASE_REFUSED, "its credit is full", handler)
             self._out.send(port.member, record.Lease(handler, b""))
         elif self._tells_calls and (port.member, handler) not in self._told:
@@ -296,7 +358,7 @@ class Routing:
                 self._out.send(port.member, record.Lease(handler, b"".join(uids), member))
 
     def _publish(self, port: Port, item: Publish) -> None:
-        if port.role not in SERVING or port.published or self.sealed:
+        if port.role not in SERVING or port.published or (self.sealed and port.role is not Role.HOST):
             self._out.remove(port.member, "published out of turn")
             return
         port.published = True
@@ -312,11 +374,22 @@ class Routing:
                 self.strike(port.member, NoticeKind.REPLY_DROPPED, Denial.NOT_LIVE)
             return
         self._ledger.forfeit(uid)
+        self._meter.ended(uid)
         client = self._ports.get(lease.member)
         if client is not None:
             client.streams.ended(uid)
-        self.strike(lease.member, NoticeKind.ENVELOPE_REFUSED, "the enclave could not open or accept it", lease.handler)
+        if port.role is Role.HOST and client is not None and client.role is not Role.EXTENSION:
+            self._refused_by_host(client, port.member, lease, uid)
+        else:
+            self.strike(lease.member, NoticeKind.ENVELOPE_REFUSED, _NOT_ACCEPTED.format(port.role.value), lease.handler)
         self._out.send(lease.member, Refusal(uid))
+
+    def _refused_by_host(self, client: Port, host: MemberId, lease: Lease, uid: HandlerUID) -> None:
+        """Note a refusal that may be a lie: a host holds no key of the ring, and its word costs the ring no member."""
+        self._out.notice(NoticeKind.ENVELOPE_REFUSED, client.member, _NOT_ACCEPTED.format("host"), lease.handler)
+        if client.opening.get(host) == uid:
+            del client.opening[host]
+            client.refused[host] = uid
 
 
 def _via(item: Routed, route: bytes) -> Routed:

@@ -78,6 +78,11 @@ class Served:
         if self.flows:
             self.flows.pop(origin.uid, None)
 
+    def credited(self, parts: int) -> None:
+        """Take credit for long bodies, and send on."""
+        self.outgoing.credit(parts)
+        self.drain()
+
     def drain(self) -> None:
         """Send of the long contents what credit allows."""
         for envelope in self.outgoing.drain():

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.faults import fault, safe
+from trollbridge.actors.call_ledger import CallLedger
+from trollbridge.actors.faults import fault
 from trollbridge.actors.gatekeeper import Gatekeeper
-from trollbridge.actors.invocation import Caller as Caller  # noqa: PLC0414  # re-exported
-from trollbridge.actors.invocation import Invocation as Invocation  # noqa: PLC0414  # re-exported
-from trollbridge.actors.invocation import Origin as Origin  # noqa: PLC0414  # re-exported
+from trollbridge.actors.invocation import Caller, Invocation, Origin
 from trollbridge.actors.isolation import secret_memory
 from trollbridge.actors.lateness import Lateness
 from trollbridge.actors.served import Served
@@ -67,14 +66,19 @@ class Serving:
     """An enclave's part of one epoch."""
 
     def __init__(
-        self, member: MemberId, handlers: Mapping[str, Exported], outside: Outside, role: Role = Role.ENCLAVE
+        self,
+        member: MemberId,
+        handlers: Mapping[str, Exported],
+        outside: Outside,
+        role: Role = Role.ENCLAVE,
+        ledger: CallLedger | None = None,
     ) -> None:
-        """Take who this is, what it exports, where decisions go, and whether it is a host, which gets no ring key."""
+        """Take who this is, what it exports, where decisions go, its role (a host gets no ring key), and its ledger."""
+        self.ledger: Final = ledger or CallLedger()
         self._member = self._service = member
         """The latter: under which name its handlers are called."""
-        self._role = role
+        self._role, self._out = role, outside
         self._keeper = Gatekeeper(member, handlers, outside)
-        self._out = outside
         self._epoch = Epoch(0)
         self._tickets: dict[MemberId, SessionTicket] = {}
         self._clients: dict[MemberId, Served] = {}
@@ -165,8 +169,7 @@ class Serving:
         elif type(item) is Credit:
             client = self._clients.get(MemberId(item.peer))
             if client is not None:
-                client.outgoing.credit(item.parts)
-                client.drain()
+                client.credited(item.parts)
         elif type(item) is Left:
             self._leave(MemberId(item.member))
         return None
@@ -190,11 +193,12 @@ class Serving:
             return
         session = Session(split, self._epoch, self._member, envelope.sender, initiator=False)
         granted = [self._keeper.handlers[name] for name in ticket.methods]
-        codes: dict[bytes, Exported] = {os.urandom(payloads.CODE_SIZE): each for each in granted}
-        limit = max((each.mark.max_bytes for each in granted), default=0) + OVERHEAD
-        client = Served(session, role, codes, max(limit, LARGEST_CONTENT), self._out, self.stirred, self.slow)
-        client.gates = self._keeper.gates(envelope.sender)
+        codes = {os.urandom(payloads.CODE_SIZE): each for each in granted}
+        limit = max((LARGEST_CONTENT, *(each.mark.max_bytes + OVERHEAD for each in granted)))
+        client = Served(session, role, codes, limit, self._out, self.stirred, self.slow)
         self._clients[envelope.sender] = client
+        client.gates = self._keeper.gates(envelope.sender)
+        self.ledger.founded(envelope.sender)
         hello = envelope.__class__(Kind.HANDSHAKE, self._member, envelope.sender, NO_UID, 0, _NEVER, answer)
         self._out.put(route(hello, b""), answer)
         withheld = tuple(sorted(set(self._keeper.handlers) - set(ticket.methods))) if role is Role.UI else ()
@@ -272,6 +276,7 @@ class Serving:
         if len(encoded) > exported.mark.max_bytes:
             raise TooLarge
         self._lateness.check(envelope.sender, envelope.deadline)
+        digest = self.ledger.spared.check(exported.name, encoded, envelope.sender)
         try:
             arguments = exported.arguments.decode(encoded)
         except Malformed:
@@ -282,7 +287,7 @@ class Serving:
             self._keeper.judge(caller, gate, exported, arguments)
         what = asked(encoded) if exported.mark.sensitive else b""
         origin = Origin(envelope.sender, envelope.uid, envelope.sequence)
-        return Invocation(origin, caller, exported, arguments, what, envelope.deadline)
+        return Invocation(origin, caller, exported, arguments, what, envelope.deadline, digest)
 
     def _begin(self, client: Served, invocation: Invocation, deadline: Microseconds) -> Invocation | None:
         """Return the call if the actor is to run it; answer what the desk is asked."""
@@ -291,7 +296,8 @@ class Serving:
             client.open_flow(invocation, deadline)
         if not exported.mark.core or not self._keeper.is_desk(exported):
             return invocation
-        result = self._keeper.at_desk(exported, invocation.arguments)
+        with self.ledger.aside(invocation.origin):
+            result = self._keeper.at_desk(exported, invocation.arguments)
         if isinstance(result, CallError):
             self.fail(invocation.origin, result)
         else:
@@ -351,13 +357,9 @@ class Serving:
 
     def tell(self, flow: Flow, progress: payloads.Progress) -> None:
         """Send how far a stream has come, unless that was told just now. Raises `Malformed` for what cannot travel."""
-        if not flow.tells(self._out.now(), finished=progress.done == progress.total):
-            return
-        note = "" if flow.invocation.exported.mark.sensitive else safe(progress.note)
-        told = payloads.StreamProgress(flow.given, payloads.Progress(progress.done, progress.total, note))
-        content = payloads.encode(told)
-        payloads.decode(content)
-        self._item(flow, content[:1], content[9:])
+        content = flow.report(progress, self._out.now())
+        if content:
+            self._item(flow, content[:1], content[9:])
 
     def _item(self, flow: Flow, kind: bytes, rest: bytes) -> None:
         origin = flow.invocation.origin

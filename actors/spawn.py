@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trollbridge.actors.isolation.interpreter import Interpreter
+    from trollbridge.actors.remnants import Remnants
     from trollbridge.messages.ids import MemberId
 
 PASSED_ON: Final = (
@@ -51,6 +52,9 @@ _ENTRY: Final = (
 )
 """What a child runs. msgspec does without typing_extensions, which would cost each start 11 ms; the garbage collector,
 for which imports are 8 ms of work and no yield, is enabled once all is loaded (`isolation.lock.settle`)."""
+
+_EXITING: Final = 0x4
+"""PF_EXITING of the kernel's include/linux/sched.h, in field 9 of /proc/PID/stat; set before descriptors are closed."""
 
 
 class Besides(NamedTuple):
@@ -115,9 +119,9 @@ class Process:
         self.start_evidence: Final = interpreter.execute_only(self.pid)
         self._permits: Final = Permits(role)
 
-    def permit(self, message: control.FromChild) -> None:
+    def permit(self, message: control.FromChild, epoch: int) -> None:
         """Note what it says; raises `Malformed` if it may not. One that may have errands may send descriptors."""
-        self._permits.check(message)
+        self._permits.check(message, epoch)
         if isinstance(message, control.Hello) and message.errands:
             self.channel.accept_descriptors()
         self.foreign |= isinstance(message, control.CloseWindow)
@@ -128,18 +132,15 @@ class Process:
         return {"member": self.member, "role": self.role.value, "pid": self.pid, "incarnation": self.incarnation}
 
     def kill(self) -> None:
-        """Send SIGKILL to it and to what it has forked; harmless if it has ended."""
+        """Send SIGKILL to it and to its group; harmless if it has ended. What has left the group ends after it.
+
+        A UI shares the supervisor's group, for the terminal's sake.
+        """
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        self._kill_group()
-
-    def _kill_group(self) -> None:
-        """Kill what it has forked; a UI shares the supervisor's group, for the terminal's sake."""
         if self.role is not Role.UI:
-            groups = _groups(self.pid) if self.role is Role.HOST else ()
-            for each in (self.pid, *groups):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(each, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def terminate(self) -> None:
         """Send SIGTERM; harmless if it has ended."""
@@ -154,6 +155,14 @@ class Process:
         except OSError:
             return False
 
+    def ending(self) -> bool:
+        """Return whether it has ended, or the kernel is ending it, which closes its links before that can be seen."""
+        try:
+            with open(f"/proc/{self.pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123
+                return bool(int(stat.read().rpartition(")")[2].split()[6]) & _EXITING)
+        except OSError:
+            return True
+
     def cpu(self) -> int:
         """Return the clock ticks of processor time that it has used."""
         try:
@@ -163,29 +172,22 @@ class Process:
             return 0
         return int(fields[11]) + int(fields[12])
 
-    def reap(self) -> int | None:
-        """Return the exit status if it has ended: a code, or minus a signal's number. Closes what belongs to it."""
+    def reap(self, remnants: Remnants | None = None) -> int | None:
+        """Return the exit status if it has ended: a code, or minus a signal's number. Closes what belongs to it.
+
+        What it has left is followed by `remnants`; but a UI's is its user's.
+        """
         if self._status is None:
             if os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return None
-            self._kill_group()  # while the number is still its own
+            self.kill()  # while the number is still its own
+            if remnants is not None and self.role is not Role.UI:
+                remnants.follow(self.pid)
             _, status = os.waitpid(self.pid, 0)
             self._status = os.waitstatus_to_exitcode(status)
             os.close(self.pidfd)
             self.channel.close()
         return self._status
-
-
-def _groups(session: int) -> set[int]:
-    """Return the process groups of a session: a host's, whose programs have one each, and cannot leave the session."""
-    found: set[int] = set()
-    for each in os.listdir("/proc"):  # noqa: PTH208  # names only
-        if each.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{each}/stat", "rb") as stat:  # noqa: PTH123
-                fields = stat.read().rpartition(b")")[2].split()  # state, parent, group, session … (proc(5))
-                if int(fields[3]) == session:
-                    found.add(int(fields[2]))
-    return found
 
 
 def _descriptors(given: Mapping[int, int], *, standard: bool) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:

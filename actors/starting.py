@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.formation import boot
 from trollbridge.actors.spawn import Besides
+from trollbridge.actors.verdicts import Verdicts
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import Role
 
@@ -30,6 +31,8 @@ class Starting:
 
     def __init__(self, app: App, processes: Children, log: Log, learn: str) -> None:
         """Take the declaration, the table of processes, the log, and the folder of learn mode (`Postures`)."""
+        self.verdicts: Final = Verdicts(app, processes, log)
+        """Who reads the ledgers that servers are given."""
         self._children: dict[MemberId, Child] = {child.member: child for child, _ in app.children}
         self._ui = app.ui
         self._processes = processes
@@ -43,7 +46,7 @@ class Starting:
         process = self._processes.start(member, role, Besides(descriptors=kept))
         give_up(kept)
         self._log.line("process.started", epoch, **process.identity)
-        descriptors = () if link is None else (link.fileno(),)
+        descriptors = () if link is None else (link.fileno(), *self.verdicts.open(process))
         message = boot(member, role, self._children.get(member), self._path, self._learn)
         self._processes.tell(process, message, *descriptors)
         if link is not None:

@@ -14,6 +14,7 @@ from trollbridge.actors.promise import Promise
 from trollbridge.messages.errors import DeadlineExceeded, StreamEnded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from trollbridge.actors.intake import Intake
@@ -93,6 +94,14 @@ class Stream(Generic[T]):
     def cancel(self) -> bool:
         """Give it up; its handler is told, and cleans up. Return whether it had not ended."""
         return self._promise.cancel()
+
+    def when_ended(self, callback: Callable[[Promise[Any]], None]) -> None:
+        """Call `callback` with the promise of the end once that is resolved; it does not count as asking for it.
+
+        From the thread that resolves it, at once if it is resolved. The callback must not hold the stream.
+        """
+        promise = self._promise
+        promise.when_done(lambda: callback(promise))
 
     def __iter__(self) -> Self:
         """Return itself."""

@@ -182,6 +182,26 @@ class UidLedger:
         for credit in [credit for credit in self._held if credit[0] == member]:
             del self._held[credit]
 
+    def void(self, enclave: MemberId) -> list[tuple[HandlerUID, MemberId]]:
+        """Void every UID for a server that has left; return those of the calls in flight, and whose each was."""
+        for uid in [uid for uid, lease in self._leased.items() if lease.enclave == enclave]:
+            self.forfeit(uid)
+        called = [(uid, lease.member) for uid, lease in self._called.items() if lease.enclave == enclave]
+        for uid, _ in called:
+            self.forfeit(uid)
+        self._busy.pop(enclave, None)
+        return called
+
+    def standing(self) -> dict[MemberId, tuple[int, int]]:
+        """Return of each member how many of its UIDs are unused, and how many are in flight."""
+        called: dict[MemberId, int] = {}
+        for lease in self._called.values():
+            called[lease.member] = called.get(lease.member, 0) + 1
+        held: dict[MemberId, int] = {}
+        for (member, _), count in self._held.items():
+            held[member] = held.get(member, 0) + count
+        return {member: (count - called.get(member, 0), called.get(member, 0)) for member, count in held.items()}
+
     def __len__(self) -> int:
         """Return the number of live UIDs."""
         return len(self._leased) + len(self._called)

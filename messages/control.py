@@ -12,7 +12,9 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from trollbridge.messages.codec import Codec
+from trollbridge.messages.error_codes import Outcome
 from trollbridge.messages.grants import Grant
+from trollbridge.messages.measures import MemberMeasure
 from trollbridge.messages.posture import Evidence, Posture
 from trollbridge.messages.sandbox import Sandbox
 
@@ -90,6 +92,10 @@ class Join(_Quiet, frozen=True, tag=2):
     tickets: tuple[SessionTicket, ...]
     granted: tuple[Granted, ...] = ()
     """To a server: what anybody is granted of it, extensions included, so that it can refuse what cannot be."""
+    key: bytes = b""
+    """To a server: the application's key for the digests of calls (32 bytes)."""
+    quarantined: tuple[bytes, ...] = ()
+    """To a server: the digests of the calls that it is not to run."""
 
 
 class OpenLink(_Quiet, frozen=True, tag=3):
@@ -117,7 +123,7 @@ class Seal(_Quiet, frozen=True, tag=4):
 
 
 class Admit(_Quiet, frozen=True, tag=5):
-    """To an enclave, once the ring is sealed: an extension may found one session."""
+    """To a server, once the ring is sealed: an extension, a host that has come back, or who calls that, may join it."""
 
     ticket: SessionTicket
 
@@ -151,7 +157,68 @@ class Begin(_Quiet, frozen=True, tag=10):
 
 
 class WindowClosed(_Quiet, frozen=True, tag=11):
-    """To a UI: it is noted that it loads foreign code; this process gets no token any more."""
+    """To a UI: it is noted that it loads foreign code; this process gets no token any more but a `Renew`'s."""
+
+
+class Measure(_Quiet, frozen=True, tag=12):
+    """To the broker: tell what you have counted."""
+
+    number: int
+
+
+class Away(_Quiet, frozen=True, tag=13):
+    """To the clients of a host, in a sealed ring: its process has ended. Each is told once of each process."""
+
+    host: str
+
+
+class Renew(_Quiet, frozen=True, tag=14):
+    """To a client of a host that has come back, in a sealed ring: it may found one session with the new process."""
+
+    ticket: SessionTicket
+
+
+class Withdrawn(_Quiet, frozen=True, tag=15):
+    """To the clients of a host that is away, and to the broker: it does not come back in this ring."""
+
+    host: str
+
+
+class Verdict(_Quiet, frozen=True, tag=16):
+    """To a client: what a server did of the calls that the client had sent it, now that its process is reaped."""
+
+    server: str
+    known: int
+    """The first sequence from which on it is known of each call that is in neither list: it was not started."""
+    begun: tuple[int, ...]
+    """The sequences, in their session, of the calls whose handler had begun, and had not returned."""
+    done: tuple[int, ...]
+    """Of those whose handler had returned: only the reply is lost."""
+    deadly: tuple[int, ...] = ()
+    """Of those that had begun: which are in quarantine since."""
+
+    def outcome(self, sequence: int) -> Outcome:
+        """Return what became of the call with this sequence."""
+        if sequence in self.done:
+            return Outcome.DONE
+        unknown = sequence in self.begun or sequence < self.known
+        return Outcome.UNKNOWN if unknown else Outcome.NOT_STARTED
+
+
+class Quarantine(_Quiet, frozen=True, tag=17):
+    """To a server, in a sealed ring: these calls too are not to be run any more."""
+
+    digests: tuple[bytes, ...]
+
+
+class Drain(_Quiet, frozen=True, tag=18):
+    """To who calls, in a sealed ring: the keys are about to be changed, so send no new call; say when none is left."""
+
+    epoch: int
+
+
+NOTHING_KNOWN: Final = (1 << 63) - 1
+"""In a `Verdict`: of no call it is known."""
 
 
 class ErrandKind(enum.StrEnum):
@@ -164,7 +231,7 @@ class ErrandKind(enum.StrEnum):
 
 
 class FailureKind(enum.IntEnum):
-    """Why a child could not do its part of a boot; the last, what an extension's own code ended by."""
+    """Why a child could not do its part of a boot; the last, what a UI's or an extension's own code ended by."""
 
     NOT_LOADABLE = 1
     START_FAILED = 2
@@ -194,10 +261,16 @@ class Ready(_Quiet, frozen=True, tag=2):
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
-    """The child cannot join. The text is safe to show."""
+    """The child cannot join, or its own code has failed. The text is for standard error, the rest for the log too."""
 
     kind: FailureKind
     text: str
+    error: str = ""
+    """The name of the exception's class; empty if there was none."""
+    where: str = ""
+    """Where in the code it was raised, as `file.py:line` or `module:line`."""
+    missing: str = ""
+    """The name of the module that was not found, if that is why."""
 
 
 class Dismantled(_Quiet, frozen=True, tag=4):
@@ -264,11 +337,45 @@ class CloseWindow(_Quiet, frozen=True, tag=9):
     """From a UI, before it loads foreign code: its ring key is dropped. When the ring falls, its process must end."""
 
 
+class Measures(_Quiet, frozen=True, tag=10):
+    """From the broker: answer a `Measure`, with every member that has a link."""
+
+    number: int
+    measures: tuple[MemberMeasure, ...]
+
+
+class Drained(_Quiet, frozen=True, tag=11):
+    """Every call has its reply, but for streams; new ones wait."""
+
+    epoch: int
+
+
 MOST_GIVEN: Final = 4
 """Descriptors that an enclave may hand to an errand, beside the end of the stream."""
 
-ToChild: TypeAlias = Boot | Join | OpenLink | Seal | Admit | Dismantle | Ping | Stop | Kept | Begin | WindowClosed
-FromChild: TypeAlias = Hello | Ready | Failed | Dismantled | Pong | Notice | Errand | Statement | CloseWindow
+ToChild: TypeAlias = (
+    Boot
+    | Join
+    | OpenLink
+    | Seal
+    | Admit
+    | Dismantle
+    | Ping
+    | Stop
+    | Kept
+    | Begin
+    | WindowClosed
+    | Measure
+    | Away
+    | Renew
+    | Withdrawn
+    | Verdict
+    | Quarantine
+    | Drain
+)
+FromChild: TypeAlias = (
+    Hello | Ready | Failed | Dismantled | Pong | Notice | Errand | Statement | CloseWindow | Measures | Drained
+)
 
 TO_CHILD: Final[Codec[ToChild]] = Codec(ToChild)
 FROM_CHILD: Final[Codec[FromChild]] = Codec(FromChild)

@@ -21,6 +21,7 @@ class ErrorCode(enum.IntEnum):
     HANDLER_FAILED = 8
     OVERLOADED = 9
     DECLARED = 10
+    QUARANTINED = 11
     WRONG_PASSWORD = 32
     VAULT_LOCKED = 33
     VAULT_CORRUPT = 34

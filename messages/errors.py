@@ -1,6 +1,6 @@
 """Every error of Trollbridge, under one root; the docstring's first line is the sentence that a person reads.
 
-May import: our error codes. Invariant: no text in here, and none given to these classes, carries a secret.
+May import: our error codes and words. Invariant: no text in here, and none given to these classes, carries a secret.
 Errors that cross a session travel as an `ErrorCode` and a safe text; `from_wire` gives the class back.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from trollbridge.messages import error_words
 from trollbridge.messages.error_codes import ErrorCode as ErrorCode  # noqa: PLC0414  # re-exported
 from trollbridge.messages.error_codes import Outcome as Outcome  # noqa: PLC0414  # re-exported
 
@@ -119,15 +120,32 @@ class HandlerFailed(CallError):
 
 
 class Quarantined(CallError):
-    """The call was outstanding at two crashes of its enclave; it is not sent a third time."""
+    """The call was running at two ends of its server; it is not run again before an operator restarts that."""
+
+    code = ErrorCode.QUARANTINED
+
+    def __init__(self, text: str = "", *, handler: str = "") -> None:
+        """Take the handler's full name, for a sentence that says who lifts it, and how."""
+        super().__init__(text or error_words.quarantined(handler))
 
 
 class RingDismantled(CallError):
-    """The trust ring was dismantled before the reply came; call again once bridge.wait_sealed() returns."""
+    """The trust ring was dismantled before the reply came; the error's outcome says whether to call again."""
 
-    def __init__(self, text: str = "", *, outcome: Outcome = Outcome.UNKNOWN) -> None:
-        """Take the outcome: what is known of the call that was outstanding."""
-        super().__init__(text or f"{(type(self).__doc__ or '').splitlines()[0]} (the call: {outcome.value})")
+    def __init__(self, text: str = "", *, outcome: Outcome = Outcome.UNKNOWN, handler: str = "") -> None:
+        """Take the outcome: what is known of the call that was outstanding; and the handler's full name."""
+        super().__init__(text or error_words.fallen(outcome, handler))
+        self.outcome = outcome
+
+
+class ServerLost(CallError):
+    """The host ended before the reply came; the error's outcome says whether to call again."""
+
+    def __init__(
+        self, text: str = "", *, outcome: Outcome = Outcome.UNKNOWN, handler: str = "", gone: bool = False
+    ) -> None:
+        """Take outcome and handler as `RingDismantled` does; `gone`: the host is not started again in this ring."""
+        super().__init__(text or error_words.lost(outcome, handler, gone=gone))
         self.outcome = outcome
 
 
@@ -344,6 +362,10 @@ class BootFailed(TrollbridgeError):
 
 class NotIsolated(BootFailed):
     """The kernel isolates a process less well than the application asks for; nothing was left running."""
+
+
+class AlreadyRunning(BootFailed):
+    """The application runs already; nothing was started."""
 
 
 class RingLost(TrollbridgeError):

@@ -16,8 +16,13 @@ RING_ASKED: Final = b"tb1 ring asked"
 ADDRESS: Final = b"tb1 address"
 PROLOGUE: Final = b"tb1 prologue"
 CONTEXT: Final = b"tb1 context"
-CALL: Final = b"tb1 call"
 PAGE: Final = b"tb1 page name"
+QUARANTINE: Final = b"tb1 quarantine"
+LOG_CHAIN: Final = b"tb1 log chain"
+LOG_KEY: Final = b"tb1 log key"
+LOG_RUN: Final = b"tb1 log run"
+LOG_HEAD: Final = b"tb1 log head"
+LOG_END: Final = b"tb1 log end"
 
 
 def derive(label: bytes, key: bytes | bytearray | memoryview, *context: bytes) -> bytes:

@@ -97,7 +97,10 @@ class Credit(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7):
-    """The broker tells whoever serves a member that it has left: nothing more comes from it, and nobody waits."""
+    """The broker tells whoever serves a member, or calls a host, that it has left: nothing more comes from it.
+
+    Who calls a host says it back: nothing more goes to it.
+    """
 
     member: str
 

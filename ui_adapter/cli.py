@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from trollbridge.actors import exits
+from trollbridge.messages.errors import DeclarationError
+from trollbridge.messages.operator import application_name
 from trollbridge.ui_adapter.attack.command import attack
 from trollbridge.ui_adapter.booting import booting
+from trollbridge.ui_adapter.control_commands import rekey, restart, stop
 from trollbridge.ui_adapter.explain_command import explain
 from trollbridge.ui_adapter.finishing import finish
 from trollbridge.ui_adapter.lint_command import lint
 from trollbridge.ui_adapter.loading import demand_linux, import_from_here, load
-from trollbridge.ui_adapter.log_places import log_to
+from trollbridge.ui_adapter.log_command import log as log_group
+from trollbridge.ui_adapter.log_places import Place, log_to, place_options
+from trollbridge.ui_adapter.logs_command import logs
+from trollbridge.ui_adapter.status_command import status
 from trollbridge.ui_adapter.stubs_command import stubs
+from trollbridge.ui_adapter.top_command import top
 from trollbridge.ui_adapter.vault.completion import completion
 from trollbridge.ui_adapter.vault.document_commands import COMMANDS
 from trollbridge.ui_adapter.vault.key_commands import key
@@ -29,6 +36,7 @@ from trollbridge.ui_adapter.vault.vault_commands import vault
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
     from trollbridge.actors.log import Log
+    from trollbridge.actors.operations.metrics import Publish
 
 EXIT_CODES: Final = (
     ("0", "The UI ended well. A UI that returns another code ends the application with that code."),
@@ -38,6 +46,7 @@ EXIT_CODES: Final = (
     (str(exits.UI_CRASHED), "The UI ended by an exception."),
     (str(exits.BOOT_FAILED), "The ring could not be formed; nothing was left running."),
     (str(exits.OUTPUT_CLOSED), "Standard output was closed while something was written to it."),
+    (str(exits.RUNNING), "The application runs already, under another supervisor; nothing was started."),
     (str(exits.NOT_ISOLATED), "The kernel isolates a process less well than the application asks for."),
     (str(exits.DECLARATION), "The declaration is wrong, or a module cannot be loaded; nothing was left running."),
     ("128+n", "Signal n ended it: 129 closed terminal, 130 Ctrl-C, 143 SIGTERM."),
@@ -59,10 +68,26 @@ def cli() -> None:
 
 @cli.command(epilog=_EPILOG)
 @click.argument("reference", metavar="MODULE:APP")
-@click.option("--log", metavar="FILE", help="Append the log to FILE instead of standard error.")
+@click.option("--log", metavar="FILE", help="Append the log to FILE, or to the system's journal if it is `journal`.")
+@place_options
 @click.option("--quiet", "-q", is_flag=True, help="Write no log to standard error; what fails is still told.")
+@click.option("--name", metavar="NAME", help="What operators call it, instead of a name made of MODULE:APP and folder.")
+@click.option("--no-operator", is_flag=True, help="Have no operator's socket, and let it run more than once.")
+@click.option("--metrics", metavar="FILE", help="Write figures for Prometheus to FILE, every 15 seconds.")
 @click.option("--learn", is_flag=True, help="Development only: confine nothing; propose Sandboxes and grants.")
-def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # noqa: FBT001  # click's way
+def run(  # noqa: PLR0913  # click's way
+    reference: str,
+    *,
+    log: str | None,
+    log_size: int | None,
+    log_keep: int | None,
+    log_key: str | None,
+    quiet: bool,
+    name: str | None,
+    no_operator: bool,
+    metrics: str | None,
+    learn: bool,
+) -> None:
     """Run the application APP of MODULE until its user interface ends.
 
     MODULE is imported from the current folder, or from where Python is installed; APP is an App(...) at its top.
@@ -71,8 +96,16 @@ def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # n
     Examples:
       trollbridge run notary:app
       trollbridge run notary:app --log notary.log
+      trollbridge run notary:app --log notary.log --log-size 10000000 --log-keep 9 --log-key notary.key
 
-    The log has one JSON line for each transition: who, what, why, what next.
+    The log has one JSON line for each transition: who, what, why, what next. The lines are chained, so that
+    `trollbridge log verify` finds whatever was changed or removed; see there for --log-key.
+
+    While it runs, `trollbridge status`, `logs`, `top`, `restart`, `rekey` and `stop` reach it, as the same user only.
+    It runs once at a time in a folder; a second one needs another --name.
+
+    --metrics writes for Prometheus's node exporter, which reads files that end with .prom from one folder; it needs
+    trollbridge[metrics]. A service manager that has started it, such as systemd with Type=notify, is told how it is.
 
     With --learn the kernel stops no process, and the UI and extensions may call what they have no grant for; what each
     one reaches and calls is recorded, and at the end the Sandbox and the grants are printed that would have let it. Use
@@ -81,13 +114,16 @@ def run(reference: str, log: str | None, quiet: bool, learn: bool) -> None:  # n
 
     \b
     Signals:
-      SIGTERM, SIGINT  stop in order: the UI first, then enclaves and broker; a second SIGINT kills
-      SIGHUP           dismantle the ring and form the next under new keys; stop if the terminal was closed
+      SIGTERM, SIGINT  stop in order: extensions, UI, hosts, enclaves, broker; a second SIGINT kills
+      SIGHUP           new keys: let calls end, then form the ring anew; stop if the terminal was closed
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
     demand_linux()
     import_from_here()
     app = load(reference)
-    sys.exit((_learn if learn else _supervise)(app, log_to(log, quiet=quiet)))
+    called = "" if no_operator else _called(reference, name or app.name)
+    place = log_to(Place(log, log_size, log_keep, log_key), quiet=quiet)
+    publish = None if metrics is None else _publish_to(metrics)
+    sys.exit(_learn(app, place) if learn else _supervise(app, place, called, publish))
 
 
 @cli.command(epilog=_EPILOG)
@@ -132,15 +168,34 @@ def doctor(reference: str | None, as_json: bool) -> None:  # noqa: FBT001  # cli
     sys.exit(doctor_command.application(load(reference), as_json=as_json))
 
 
-for _command in (attack, stubs, lint, explain, vault, key, *COMMANDS, secret, completion):
+for _command in (
+    *(attack, stubs, lint, explain, status, logs, log_group, top, restart, rekey, stop),
+    *(vault, key, *COMMANDS, secret, completion),
+):
     cli.add_command(_command)
 
 
-def _supervise(app: App, log: Log) -> int:
+def _called(reference: str, name: str) -> str:
+    """Return by which name an application runs; raises `click.BadParameter` for one that is none."""
+    from trollbridge.ui_adapter.operator_places import default_name  # noqa: PLC0415  # a wrong command line need not wait
+
+    try:
+        return application_name(name or default_name(reference))
+    except DeclarationError as error:
+        raise click.BadParameter(str(error), param_hint="--name") from None
+
+
+def _publish_to(path: str) -> Publish:
+    from trollbridge.ui_adapter.metrics_file import metrics_to  # noqa: PLC0415  # an extra, for whoever asks for it
+
+    return metrics_to(path)
+
+
+def _supervise(app: App, log: Log, name: str, publish: Publish | None) -> int:
     from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
     with booting():
-        return Supervisor(app, log).run()
+        return Supervisor(app, log, name=name, publish=publish).run()
 
 
 def _learn(app: App, log: Log) -> int:

@@ -27,24 +27,29 @@ if TYPE_CHECKING:
 REFUSED: Final = 1
 """The exit code if the call would be refused."""
 EXIT_CODES: Final = (
-    ("0", "The call would pass, or wait for approval, or depends; or the refusals in the log are told."),
+    ("0", "The call would pass, or wait for approval, or depends; or the refusals in the log, or the event, are told."),
     (str(REFUSED), "The call would be refused."),
-    ("2", "The command line is wrong, or names no member or argument of the application."),
+    ("2", "The command line is wrong, or names no member or argument of the application, and no event."),
     (str(exits.DECLARATION), "The declaration is wrong, a module cannot be loaded, or the file is no log."),
 )
 _EPILOG: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES)
 
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.argument("reference", metavar="MODULE:APP")
+@click.argument("reference", metavar="MODULE:APP|EVENT")
 @click.argument("words", metavar="[CALLER HANDLER [NAME=VALUE]… | LINE]", nargs=-1)
-@click.option("--log", metavar="FILE", help="Explain the refusals in this log, or the one in line LINE.")
+@click.option("--log", metavar="FILE|NAME", help="Explain the refusals in this log, or the one in line LINE.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object instead.")
 def explain(reference: str, *, words: tuple[str, ...], log: str | None, as_json: bool) -> None:
-    """Say which rule of the application APP of MODULE decides on a call, and what to change.
+    """Say which rule of the application APP of MODULE decides on a call, or what an EVENT of the log means.
 
     Whoever is refused learns only that it is. This tells the operator the rest: the rule, where it is declared, and
     the condition that does not hold. Nothing is called, and no extension's code is loaded.
+
+    --log takes a file, or the name of a running application, which is asked for its last lines.
+
+    EVENT is a name from the log, such as ring.dismantled; what stands before the dot, for all such events; or the
+    name of an error, such as NotGranted.
 
     \b
     Examples:
@@ -52,9 +57,13 @@ def explain(reference: str, *, words: tuple[str, ...], log: str | None, as_json:
       trollbridge explain notary:app plugin vault.sign key=release data=hex:00ff
       trollbridge explain notary:app --log notary.log
       trollbridge explain notary:app --log notary.log 12
+      trollbridge explain uid.refused
     """  # noqa: D301  # \b is click's mark for lines that stay as they are
     demand_linux()
     import_from_here()
+    if ":" not in reference and not words and log is None:
+        _explain_event(reference, as_json=as_json)
+        return
     if log is not None:
         _explain_log(load(reference), log, words, as_json=as_json)
         return
@@ -77,16 +86,9 @@ def _explain_call(app: App, words: Sequence[str], *, as_json: bool) -> int:
 
 
 def _show(found: Explanation) -> None:
-    from trollbridge.ui_adapter.screen import Screen  # noqa: PLC0415
-    from trollbridge.ui_adapter.wrapping import rows, width  # noqa: PLC0415
-
-    screen = Screen(sys.stdout)
-    screen.line(f"{found.caller} calls {found.handler}: {found.answer}")
     table = [("because", found.because), ("to change", found.change)]
     table += [(f"rule {each.rule}", f"{each.says}: {each.found}") for each in found.steps]
-    for lines in rows(table, width(sys.stdout)):
-        for line in lines:
-            screen.line(line)
+    _paragraph(f"{found.caller} calls {found.handler}: {found.answer}", table)
 
 
 def _explain_log(app: App, path: str, words: Sequence[str], *, as_json: bool) -> None:
@@ -105,6 +107,22 @@ def _explain_log(app: App, path: str, words: Sequence[str], *, as_json: bool) ->
         _tell(each)
 
 
+def _explain_event(name: str, *, as_json: bool) -> None:
+    from trollbridge.ui_adapter import explain_events, explain_rules  # noqa: PLC0415
+
+    try:
+        found = explain_events.meanings(name)
+    except UsageError as error:
+        raise click.UsageError(str(error)) from None
+    if as_json:
+        _write(explain_events.Meanings(explain_rules.FORMAT, found))
+        return
+    for each in found:
+        severity = f" ({each.severity})" if each.severity else ""
+        table = [("means", each.means), ("rule", each.rule), ("to do", each.change)]
+        _paragraph(f"{each.name}{severity}", [row for row in table if row[1]])
+
+
 def _chosen(lines: Sequence[tuple[int, Line]], words: Sequence[str]) -> tuple[int, Line]:
     text, *more = words
     found = [each for each in lines if text == str(each[0])]
@@ -115,23 +133,33 @@ def _chosen(lines: Sequence[tuple[int, Line]], words: Sequence[str]) -> tuple[in
 
 
 def _tell(told: Told) -> None:
+    table = [("told by", told.told_by)] if told.told_by else []
+    table += [("why", "; ".join(filter(None, (told.why, told.detail))))]
+    table += [("rule", told.rule), ("declared in", told.where), ("to change", told.change)]
+    _paragraph(
+        f"line {told.number}: {told.event}: {told.member}" + (f", {told.time}" if told.time else ""),
+        table,
+    )
+
+
+def _paragraph(head: str, table: Sequence[tuple[str, str]]) -> None:
     from trollbridge.ui_adapter.screen import Screen  # noqa: PLC0415
     from trollbridge.ui_adapter.wrapping import rows, width  # noqa: PLC0415
 
     screen = Screen(sys.stdout)
-    screen.line(f"line {told.number}: {told.event}: {told.member}" + (f", {told.time}" if told.time else ""))
-    table = [("told by", told.told_by)] if told.told_by else []
-    table += [("why", "; ".join(filter(None, (told.why, told.detail))))]
-    table += [("rule", told.rule), ("declared in", told.where), ("to change", told.change)]
+    screen.line(head)
     for lines in rows(table, width(sys.stdout)):
         for line in lines:
             screen.line(line)
 
 
-def _lines(path: str) -> list[tuple[int, Line]]:
+def _lines(named: str) -> list[tuple[int, Line]]:
+    """Return the lines of a file; or the last ones of the running application of this name."""
     from trollbridge.ui_adapter.lint import log_lines  # noqa: PLC0415
+    from trollbridge.ui_adapter.logs_telling import last_lines  # noqa: PLC0415
 
-    return [*enumerate(log_lines(path), 1)]
+    found = last_lines(named)
+    return [*enumerate(log_lines(named) if found is None else found, 1)]
 
 
 def _write(value: object) -> None:

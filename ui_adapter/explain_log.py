@@ -19,7 +19,7 @@ from trollbridge.messages.vault import printable
 from trollbridge.ui_adapter import explain_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from trollbridge.actors.app import App
     from trollbridge.actors.log import Line
@@ -50,7 +50,7 @@ _PEER: Final = Rule(
     "an enclave or a host calls of its peers what it is granted, as a UI does",
     "add the handler to its list in App(grants=…), or take the call away",
 )
-_RULES: Final = {
+RULES: Final[Mapping[str, Rule]] = {
     NoticeKind.UID_REFUSED: Rule(
         f"a UID calls one handler once, for the member that it was leased to; {_STRIKES}", _HOSTILE
     ),
@@ -83,8 +83,8 @@ _RULES: Final = {
     ),
     "errand.refused": Rule("an errand is one that the enclave's class declares, a few at a time", "see its cause"),
     "process.refused": Rule("a child tells the supervisor what its role may, as often as it may", _HOSTILE),
-    "process.failed": Rule("a child loads its code and joins, or the boot ends", "standard error has the sentence"),
 }
+"""The rule behind each event that refuses something, but for those that a declaration decides."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -146,7 +146,7 @@ def _of_line(app: App, line: Line) -> tuple[Rule, str] | None:
             "a process runs only as well kept as the application asks", "accept less with least=…, or mend the machine"
         )
         return (asked, f"least=… of {line.member}, or of App(…)") if line.why else None
-    rule = _RULES.get(line.event)
+    rule = RULES.get(line.event)
     if rule is None:
         return None
     places = {NoticeKind.SANDBOX_DENIED: f"the sandbox of {line.member}", "window.closed": f"the code of {line.member}"}

@@ -9,15 +9,20 @@ import contextlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from trollbridge.actors import exits
-from trollbridge.messages.errors import BootFailed, DeclarationError, NotIsolated, TrollbridgeError
+from trollbridge.messages.errors import AlreadyRunning, BootFailed, DeclarationError, NotIsolated, TrollbridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+_BOOTS: Final[Mapping[type[TrollbridgeError], int]] = MappingProxyType(
+    {NotIsolated: exits.NOT_ISOLATED, AlreadyRunning: exits.RUNNING}
+)
 
 
 def _open_standard_descriptors() -> None:
@@ -75,5 +80,5 @@ def _complain(error: TrollbridgeError | OSError) -> int:
     if isinstance(error, OSError):
         return exits.OUTPUT_CLOSED
     if isinstance(error, BootFailed):
-        return exits.NOT_ISOLATED if isinstance(error, NotIsolated) else exits.BOOT_FAILED
+        return _BOOTS.get(type(error), exits.BOOT_FAILED)
     return exits.DECLARATION if isinstance(error, DeclarationError) else 1

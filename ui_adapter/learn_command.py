@@ -38,7 +38,7 @@ def run(app: App, log: Log) -> int:
     heard = learn_grants.Heard(log, wide)
     with tempfile.TemporaryDirectory(prefix="trollbridge-learn-") as scratch:
         recorder = Recorder(wide, scratch)
-        code = Supervisor(wide, heard, recorder).run()
+        code = Supervisor(wide, log, recorder).run()
         recorder.close()
     if recorder.told:
         sys.stdout.write(f"\n{HEAD}\n")

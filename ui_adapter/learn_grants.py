@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from trollbridge.actors.log import Log
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import ActorNotLoadable
 from trollbridge.messages.grants import Grant
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from trollbridge.actors.app import App
+    from trollbridge.actors.log import Line, Log
     from trollbridge.ui_adapter.manifests import Manifest
 
 HEAD: Final = "# Proposed grants: what was called in this run. What is declared already stays."
@@ -75,13 +75,12 @@ def _with_all(app: App, caller: MemberId, role: Role, exported: Mapping[str, Man
     return (*declared, *(structs.replace(each, rule=number) for number, each in enumerate(more, len(declared) + 1)))
 
 
-class Heard(Log):
-    """A log that is passed on, and what it says of grants."""
+class Heard:
+    """What the log of a run says of grants."""
 
     def __init__(self, log: Log, app: App) -> None:
-        """Take where the lines go, and the declaration that runs: what it grants nobody, nobody has called."""
-        super().__init__(lambda _: None)
-        self._log: Final = log
+        """Take the log, and the declaration that runs: what it grants nobody, nobody has called."""
+        log.subscribe(self.hear)
         self._callable: Final[dict[str, frozenset[str]]] = {
             child.member: frozenset(each.handler for each in app.allowed(child.member)) for child, _ in app.children
         }
@@ -90,15 +89,14 @@ class Heard(Log):
         self.refused: Final[set[tuple[str, str, str]]] = set()
         """Caller, handler with its rule, and why."""
 
-    def line(self, event: str, epoch: int, **fields: object) -> None:
-        """Note what it says of grants, and pass it on."""
-        member, detail, why = (str(fields.get(name, "")) for name in ("member", "detail", "why"))
-        handlers = self._callable.get(member)
-        if handlers is not None and (event not in _BROKERS or fields.get("told_by") == BROKER):
-            self._note(event, member, handlers, detail, why)
-        self._log.line(event, epoch, **fields)
+    def hear(self, line: Line) -> None:
+        """Note what a line says of grants."""
+        handlers = self._callable.get(line.member)
+        if handlers is not None and (line.event not in _BROKERS or line.told_by == BROKER):
+            self._note(line, handlers)
 
-    def _note(self, event: str, member: str, handlers: frozenset[str], detail: str, why: str) -> None:
+    def _note(self, line: Line, handlers: frozenset[str]) -> None:
+        event, member, detail, why = line.event, line.member, line.detail, line.why
         what = ""
         if event == NoticeKind.GRANT_USED and detail in handlers:
             self.used.add((member, detail))

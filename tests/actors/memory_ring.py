@@ -23,7 +23,7 @@ from trollbridge.actors.intake import Intake
 from trollbridge.actors.membership import Membership, Pending, Settled
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.routing import Port, Routing
-from trollbridge.actors.serving import Invocation, Serving
+from trollbridge.actors.serving import Serving
 from trollbridge.messages.control import NoticeKind, SessionTicket
 from trollbridge.messages.errors import CallError, HandlerFailed, ProtocolError
 from trollbridge.messages.grants import Grant
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from trollbridge.actors.invocation import Invocation
     from trollbridge.messages.envelope import Envelope
 
     Body = bytes

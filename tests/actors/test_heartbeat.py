@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 
+from trollbridge.actors.call_account import Running
 from trollbridge.actors.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
 from trollbridge.actors.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
+from trollbridge.messages.limits import FARTHEST
 
 if TYPE_CHECKING:
     from trollbridge.actors.spawn import Process
@@ -126,6 +129,58 @@ def test_processes_are_told_apart() -> None:
         verdicts += beats(heart, [silent, lively], 1, number)
         heart.heard(2, number + 1)
     assert verdicts == [f"{SILENT} 1 it neither answers nor works"]
+
+
+def running(deadline: float, begun: int = 1, since: int = 1) -> Running:
+    """Return what a server says that runs a call with this deadline, in beats."""
+    return Running("console", "sign", bytes(16), since, int(deadline * INTERVAL * 1e6), begun)
+
+
+def test_a_handler_within_its_deadline_is_slow_and_not_hung() -> None:
+    """K6: whether it works or waits; whoever called has said how long. A few beats past it, it is hung like any."""
+    for busy in (False, True):
+        heart, patient = Heartbeat(lambda _: running(LONGEST - 50)), Patient(1)
+        assert beats(heart, [patient], LONGEST - 50, busy=busy) == []
+        found = beats(heart, [patient], 50, LONGEST - 50, busy=busy)
+        assert found[:1] == ([] if busy else [f"{LONGEST - 50} 1 it neither answers nor works"])
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_no_deadline_and_no_word_keeps_a_silent_process_for_longer_than_the_longest(*, busy: bool) -> None:
+    """K6, P3: of many years, and written into the ledger anew at each beat, as a server may that is taken over."""
+    count = itertools.count()
+    heart, patient = Heartbeat(lambda _: running(FARTHEST / 2, since=next(count))), Patient(1)
+    assert beats(heart, [patient], LONGEST, busy=busy) == []
+    assert beats(heart, [patient], 1, LONGEST, busy=busy) == [f"{LONGEST} 1 it has not answered for too long"]
+
+
+def test_a_deadline_that_has_passed_ends_nobody_sooner() -> None:
+    """K6, P5: else who calls decides by a short one how long a handler may wait."""
+    heart, patient = Heartbeat(lambda _: running(2)), Patient(1)
+    assert beats(heart, [patient], SILENT + 1) == []
+    assert beats(heart, [patient], 1, SILENT + 1) == [f"{SILENT + 1} 1 it neither answers nor works"]
+
+
+@pytest.mark.parametrize("deadline", [0.0, 2.0 * FARTHEST])
+def test_a_deadline_that_no_client_could_set_changes_nothing(deadline: float) -> None:
+    """K6, P3: none, or one in many years."""
+    heart, patient = Heartbeat(lambda _: running(deadline)), Patient(1)
+    assert beats(heart, [patient], SILENT + 1) == []
+    assert beats(heart, [patient], 1, SILENT + 1) == [f"{SILENT + 1} 1 it neither answers nor works"]
+
+
+def test_a_stream_that_gets_on_is_not_hung() -> None:
+    """K6: its ledger changes from beat to beat, though it uses next to no processor time."""
+    count = itertools.count()
+    heart, patient = Heartbeat(lambda _: running(0, since=next(count))), Patient(1)
+    assert beats(heart, [patient], 3 * SILENT) == []
+
+
+def test_a_stopped_process_is_found_whatever_its_deadline() -> None:
+    """K6: SIGSTOP while it runs a call."""
+    heart, patient = Heartbeat(lambda _: running(1000)), Patient(1)
+    patient.is_stopped = True
+    assert beats(heart, [patient], STOPPED + 1) == [f"{STOPPED} 1 it is stopped by a signal"]
 
 
 def test_a_forgotten_process_starts_anew() -> None:

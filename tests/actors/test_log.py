@@ -24,13 +24,14 @@ def test_a_line_has_what_it_was_given_and_the_time() -> None:
     [text] = written
     found = json.loads(text)
     assert (text.endswith("\n"), text.count("\n"), found.pop("time") > 1.6e9) == (True, 1, True)
+    assert (found.pop("seq"), len(bytes.fromhex(found.pop("chain")))) == (1, 32)
     assert found == {"event": "ring.sealed", "epoch": 2, "member": "supervisor", "fingerprint": "ab"}
 
 
 def test_a_line_break_in_a_value_stays_in_its_line() -> None:
     """I6: nobody forges a second line."""
     written: list[str] = []
-    Log(written.append).line("x", 1, why='a\nb\r\n{"event":"ring.sealed"}\u2028')
+    Log(written.append).line("ring.sealed", 1, why='a\nb\r\n{"event":"ring.sealed"}\u2028')
     assert written[0].count("\n") == 1
     assert msgspec.json.decode(written[0], type=Line).why == 'a\nb\r\n{"event":"ring.sealed"}\u2028'
 
@@ -39,14 +40,24 @@ def test_a_line_break_in_a_value_stays_in_its_line() -> None:
 def test_a_field_holds_its_type_only(fields: dict[str, object]) -> None:
     """I6: no object slips in by its repr."""
     with pytest.raises((msgspec.ValidationError, TypeError)):
-        Log(str).line("x", 1, **fields)
+        Log(str).line("ring.sealed", 1, **fields)
+
+
+def test_what_cannot_be_written_as_text_is_refused_and_stands_in_nobodys_way() -> None:
+    """I6: such a line would come back for ever."""
+    written: list[str] = []
+    log = Log(written.append)
+    with pytest.raises(UnicodeEncodeError):
+        log.line("ring.sealed", 1, why="\ud800")
+    log.line("ring.sealed", 2)
+    assert (len(written), log.head[0]) == (1, 1)
 
 
 def test_every_line_goes_to_the_logger_too(caplog: pytest.LogCaptureFixture) -> None:
     """A55: for who embeds the supervisor."""
     written: list[str] = []
     with caplog.at_level(logging.INFO, "trollbridge"):
-        Log(written.append).line("x", 1)
+        Log(written.append).line("ring.sealed", 1)
     assert [record.getMessage() + "\n" for record in caplog.records] == written
 
 
@@ -61,7 +72,7 @@ def test_a_place_that_cannot_be_written_to_stops_nothing(error: Exception, caplo
 
     log = Log(full)
     for fails in (True, True, False, True, True):  # noqa: B007  # `full` looks at it
-        log.line("x", 1)
+        log.line("ring.sealed", 1)
     why = getattr(error, "strerror", None) or type(error).__name__
     assert [each.getMessage() for each in caplog.records] == [f"the log cannot be written: {why}"] * 2
 

@@ -11,10 +11,12 @@ from msgspec import structs
 
 from tests.actors.memory_ring import TOKEN, Wire
 from tests.actors.switchboard import UI, Board, routed
-from trollbridge.actors.app import MOST_REPLICAS, App, Child
+from trollbridge.actors.app import App, Child
+from trollbridge.actors.child_spec import MOST_REPLICAS
 from trollbridge.actors.formation import ring_places
 from trollbridge.actors.held import Held
-from trollbridge.actors.membership import Membership, Peer, Pending
+from trollbridge.actors.membership import Membership, Pending
+from trollbridge.actors.peer import Peer
 from trollbridge.actors.promise import Promise
 from trollbridge.actors.route import Route
 from trollbridge.actors.routing import Port

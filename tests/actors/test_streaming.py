@@ -271,7 +271,7 @@ def test_a_ring_that_falls_ends_every_stream(ring: MemoryRing) -> None:
     """A14: on both sides."""
     pending = ring.stream("count", 1000)
     ring.pump(answering=True)
-    settled, _ = ring.membership().drop("")
+    settled = ring.membership().drop()
     for each in settled:
         each.promise.resolve(each.value, each.error)
     assert outcome(pending) is RingDismantled

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,13 @@ ONE: Final = (Attempt("K3.one", "One", lambda _: None),)
 def _left() -> list[str]:
     folders = {*ground.candidates(), "/dev/shm"}  # noqa: S108  # where the suite may have made something
     return [str(path) for each in sorted(folders) for path in Path(each).glob("tb-attack-*")]
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Make a folder whose path leaves room for a socket's (unix(7): 107 bytes), as `ground.place_outside` does."""
+    with tempfile.TemporaryDirectory(prefix="tb") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -147,9 +155,9 @@ def test_the_ground_lies_outside_what_the_sandbox_declares() -> None:
     assert ground.place_outside(Sandbox(read=(f"{first}/below",))) == first
 
 
-def test_the_ground_is_closed_to_others_and_vanishes(tmp_path: Path) -> None:
+def test_the_ground_is_closed_to_others_and_vanishes(short_path: Path) -> None:
     """0700, and gone at the end with everything in it."""
-    with ground.Site(str(tmp_path), TOKEN) as site:
+    with ground.Site(str(short_path), TOKEN) as site:
         assert stat.S_IMODE(site.root.stat().st_mode) == 0o700
         made = site.ground()
         assert made.planted.read_bytes() == made.shortcut.read_bytes() == made.canary
@@ -158,7 +166,7 @@ def test_the_ground_is_closed_to_others_and_vanishes(tmp_path: Path) -> None:
         assert made.changed()
         made.close()
         assert not made.root.exists()
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_path.iterdir()) == []
 
 
 def test_each_need_is_decided_without_trying_the_attack() -> None:

@@ -57,7 +57,7 @@ def lease(strings: Strings, handler: str) -> list[bytes]:
     Raises `PermissionError` if the broker gives none.
     """
     membership, name = _membership(strings), HandlerName(handler)
-    if name not in membership._leases:
+    if name not in membership.leases:
         answers: list[Lease] = []
         original = membership._lease
 
@@ -75,18 +75,18 @@ def lease(strings: Strings, handler: str) -> list[bytes]:
         del membership._lease
         if not answers[0].uids:
             raise PermissionError
-        if name not in membership._leases:  # an honest client keeps none for a handler that it was not told of
-            held, uids = membership._leases.setdefault(name, Held()), answers[0].uids
+        if name not in membership.leases:  # an honest client keeps none for a handler that it was not told of
+            held, uids = membership.leases.setdefault(name, Held()), answers[0].uids
             for start in range(0, len(uids), UID_SIZE):
                 held.add(MemberId(name.partition(".")[0]), HandlerUID(uids[start : start + UID_SIZE]))
-    return [bytes(each) for each in membership._leases[name]]
+    return [bytes(each) for each in membership.leases[name]]
 
 
 def take(strings: Strings, handler: str) -> bytes:
     """Take one UID out of a lease."""
     lease(strings, handler)
     membership = _membership(strings)
-    taken = membership._leases[HandlerName(handler)].take(membership.peers)
+    taken = membership.leases[HandlerName(handler)].take(membership.peers)
     if taken is None:
         raise PermissionError
     return bytes(taken[1])

@@ -85,16 +85,17 @@ def test_a_used_uid_calls_nothing(tmp_path: Path) -> None:
         assert (line.member, line.why) == ("puppet", "never issued, used or void")
 
 
-@pytest.mark.parametrize("uid", [NO_UID, b"x" * 16, bytes(range(16))])
-def test_a_made_up_uid_calls_nothing(uid: bytes, tmp_path: Path) -> None:
+def test_a_made_up_uid_calls_nothing(tmp_path: Path) -> None:
     """A22, F5: no other path executes a handler."""
     puppet, journal = stage(tmp_path)
+    made_up = (NO_UID, b"x" * 16, bytes(range(16)))
     with puppet:
-        assert call_under(puppet, "probe.mark", uid, "made up").outcome() == "Refused"
-        assert puppet.result("probe.mark", "after") == 1
-        assert ran(journal) == ["after"]
+        for number, uid in enumerate(made_up, 1):
+            assert call_under(puppet, "probe.mark", uid, "made up").outcome() == "Refused"
+            assert puppet.result("probe.mark", "after") == number
+        assert ran(journal) == ["after"] * len(made_up)
         assert puppet.leave() == 0
-        assert why(puppet.lines("uid.refused")) == ["never issued, used or void"]
+        assert why(puppet.lines("uid.refused")) == ["never issued, used or void"] * len(made_up)
 
 
 def test_a_uid_is_good_for_its_handler_only(tmp_path: Path) -> None:
@@ -249,32 +250,32 @@ def test_a_recorded_run_replayed_executes_nothing(tmp_path: Path) -> None:
         assert len(refused) > 16
 
 
-CHANGES: Final[dict[str, dict[str, object]]] = {
-    "another sender": {"sender": "extra"},
-    "the enclave as sender": {"sender": "probe"},
-    "the broker as sender": {"sender": "broker"},
-    "another spelling of itself": {"sender": "Puppet"},
-    "an enclave that is not there": {"receiver": "vault"},
-    "itself as receiver": {"receiver": "puppet"},
-    "an address of its own": {"route": bytes(16)},
-    "as a reply": {"kind": int(Kind.REPLY)},
-    "as nothing known": {"kind": 77},
-}
+CHANGES: Final[tuple[tuple[dict[str, object], str], ...]] = (
+    ({"sender": "extra"}, "sender.refused"),
+    ({"sender": "probe"}, "sender.refused"),
+    ({"sender": "broker"}, "sender.refused"),
+    ({"sender": "Puppet"}, "sender.refused"),
+    ({"receiver": "vault"}, "uid.refused"),
+    ({"receiver": "puppet"}, "uid.refused"),
+    ({"route": bytes(16)}, "sender.refused"),
+    ({"kind": int(Kind.REPLY)}, "envelope.refused"),
+    ({"kind": 77}, "envelope.refused"),
+)
+"""What a header says that is not so, and the event that tells of it."""
 
 
-@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
-def test_a_header_that_its_link_does_not_bear_out_is_refused(changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_header_that_its_link_does_not_bear_out_is_refused(tmp_path: Path) -> None:
     """I2, I3, I4, F3, F4: from a member with a good UID; refused and logged against the true sender."""
     puppet, journal = stage(tmp_path)
     with puppet:
-        uid = puppet.act(hostile_acts.take, handler="probe.mark")
-        puppet.act(hostile_acts.say, fields=header("puppet", uid) | changes, body=BODY)
-        assert puppet.result("probe.mark", "after") == 1
-        assert ran(journal) == ["after"]
+        for number, changes in enumerate((each for each, _ in CHANGES), 1):
+            uid = puppet.act(hostile_acts.take, handler="probe.mark")
+            puppet.act(hostile_acts.say, fields=header("puppet", uid) | changes, body=BODY)
+            assert puppet.result("probe.mark", "after") == number
+        assert ran(journal) == ["after"] * len(CHANGES)
         assert puppet.leave() == 0
-        events = {(each.event, each.member) for each in puppet.lines() if each.event.endswith(".refused")}
-        assert len(events) == 1
-        assert events <= {(event, "puppet") for event in ("sender.refused", "uid.refused", "envelope.refused")}
+        events = [(each.event, each.member) for each in puppet.lines() if each.event.endswith(".refused")]
+        assert events == [(event, "puppet") for _, event in CHANGES]
 
 
 def test_a_body_fits_no_other_header(tmp_path: Path) -> None:

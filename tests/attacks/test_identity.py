@@ -330,6 +330,7 @@ BOOT: Final = control.Boot("broker", "broker", "", (), ())
 OUT_OF_ORDER: Final[dict[str, control.ToChild]] = {
     "a second boot": BOOT,
     "a second join": control.Join(EPOCH, bytes(32), ()),
+    "a change of keys": control.Drain(EPOCH),
     "another's ticket": control.Admit(control.SessionTicket("x", "extension", "vault", "enclave", bytes(32), ())),
 }
 
@@ -363,6 +364,7 @@ TO_AN_ENCLAVE: Final[dict[str, Callable[[LoneEnclave], control.ToChild]]] = {
     "a join of the next epoch": lambda _: control.Join(EPOCH + 1, os.urandom(32), ()),
     "a link to open": lambda _: control.OpenLink(EPOCH, "x", "ui", 1, bytes(32), (), ()),
     "a second user interface": lambda enclave: control.Admit(enclave.ticket),
+    "a change of keys": lambda _: control.Drain(EPOCH),
 }
 
 

@@ -29,6 +29,8 @@ SHIPPED: Final = ("messages", "actors", "enclave", "ui_adapter")
 READS_ENVIRONMENT: Final = {
     "actors/child.py": "sets HOME, for an actor whose sandbox names paths beneath it",
     "actors/isolation/interpreter.py": "a folder for the copy of the interpreter, where memory files are refused",
+    "actors/operations/notify.py": "where the service manager that started it listens, and how often it wants to hear",
+    "actors/operations/runtime_folder.py": "where a user's running programs have their sockets, for the operator's",
     "actors/spawn.py": "the names in PASSED_ON and MINIMAL, for the children",
     "ui_adapter/attack/ground.py": "a folder for the attacker's ground",
     "ui_adapter/attack/launch.py": "a clean environment for the runner of the attacks",
@@ -44,11 +46,32 @@ VAULT: Final = ["password_file", "password_fd", *COMMON]
 KEY_PASSWORD: Final = ["key_password_file", "key_password_fd"]
 CONSTRAINTS: Final = ["approval", "members", "any_member", "per_hour", "until"]
 OPTIONS: Final = {
-    "run": ["reference", "log", "quiet", "learn", "help"],
+    "run": [
+        "reference",
+        "log",
+        "log_size",
+        "log_keep",
+        "log_key",
+        "quiet",
+        "name",
+        "no_operator",
+        "metrics",
+        "learn",
+        "help",
+    ],
     "demo": ["help"],
     "doctor": ["reference", "as_json", "help"],
     "lint": ["reference", "log", "as_json", "help"],
     "explain": ["reference", "words", "log", "as_json", "help"],
+    "log verify": ["file", "key", "head", "as_json", "help"],
+    "log key": ["file", "help"],
+    "log schema": ["help"],
+    "logs": ["reference", "follow", "pretty", "as_json", "epoch", "members", "events", "since", "count", "help"],
+    "status": ["reference", "as_json", "help"],
+    "restart": ["reference", "member", "seconds", "help"],
+    "rekey": ["reference", "seconds", "help"],
+    "stop": ["reference", "seconds", "help"],
+    "top": ["reference", "every", "once", "as_json", "help"],
     "attack": ["reference", "positions", "prefixes", "verbose", "as_json", "only_list", "help"],
     "stubs": ["reference", *("language",) * 3, "member", "folder", "help"],
     "completion": ["shell", "help"],
@@ -157,9 +180,12 @@ def test_no_option_and_no_argument_is_for_tests() -> None:
     assert found == OPTIONS
     assert list(inspect.signature(App).parameters) == [
         *("ui", "enclaves", "hosts", "extensions", "grants", "intensity", "least"),
+        *("groups", "strategy", "group_intensity", "name", "rekey"),
     ]
+    assert list(inspect.signature(App.run).parameters) == ["self", "log"]
     assert list(inspect.signature(Child).parameters) == [
         *("actor", "name", "settings", "sandbox", "least", "descriptors", "memory", "replicas"),
+        *("restart", "shutdown"),
     ]
     fields = [each.name for each in msgspec.structs.fields(Boot)]
     assert fields == ["member", "role", "actor", "settings", "path", "sandbox", "home", "learn", "memory", "service"]

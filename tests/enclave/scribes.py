@@ -10,15 +10,22 @@ from typing import Final, Self
 from trollbridge.actors.sockets import close_all
 
 _CODE: Final = """
-import socket, sys
+import gc, socket, sys
+gc.disable()
+sys.modules["typing_extensions"] = None
+import msgspec
+del sys.modules["typing_extensions"]
 from trollbridge.enclave import scribe
 end, source, target = map(int, sys.argv[1:4])
 scribe.prepare()
+gc.freeze()
+gc.enable()
 with socket.socket(fileno=end) as stream:
     scribe.run(stream, (source, target))
 with open("/proc/self/status") as status:
     sys.stderr.write(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
+"""It loads its code as a spawned process does (`spawn`, `isolation.lock.settle`)."""
 PATIENCE: Final = 30.0
 """Seconds that a scribe may take to end."""
 

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tests.harness import wire
 from tests.harness.tap import Tap
-from trollbridge.messages.errors import CallError, RingDismantled
+from trollbridge.messages.errors import CallError, RingDismantled, ServerLost
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def obey(strings: Strings, command: dict[str, wire.Value]) -> dict[str, object]:
         return {"value": getattr(import_module(module), name)(strings, **arguments)}
     except Exception as error:  # noqa: BLE001  # the test is told
         answer: dict[str, object] = {"error": type(error).__name__, "text": str(error)}
-        if isinstance(error, RingDismantled):
+        if isinstance(error, RingDismantled | ServerLost):
             answer["outcome"] = error.outcome.value
         if isinstance(error, CallError):
             answer["name"] = getattr(error, "name", "")

@@ -290,7 +290,7 @@ def test_what_was_begun_ends_with_the_extension_and_programs_end_with_their_host
             guard = another_guard(ring)
             ring.ui.kill("programs")
             assert all_ended(others)
-        ring.ui.await_epoch(2)
+        ring.ui.wait_for("member.joined", member="programs", incarnation=2)
         adopt(*map(int, b" ".join(numbers).split()), guard)
         assert run(ring.ui, "echo", "plain")[0] == b"plain\n"
         what_a_killed_host_has_left_can_be_removed(ring)
@@ -303,7 +303,7 @@ def what_a_killed_host_has_left_can_be_removed(ring: Scene) -> None:
         ask(ring.ui, "files.make_folder", f"out/{each}")
         ask(ring.ui, "files.put", ask(ring.ui, "files.begin", f"out/{each}/file"), 0, b"half")
     ring.ui.kill("files")
-    ring.ui.await_epoch(3)
+    ring.ui.wait_for("member.joined", member="files", incarnation=2)
     assert [len(list(each.iterdir())) for each in ring.out.iterdir()] == [1, 1]
     ask(ring.ui, "files.remove", "out/one")
     ask(ring.ui, "files.abandon", ask(ring.ui, "files.begin", "out/two/file"))

@@ -9,13 +9,17 @@ import pytest
 from trollbridge.messages.codec import Codec, encode
 from trollbridge.messages.control import (
     FROM_CHILD,
+    NOTHING_KNOWN,
     TO_CHILD,
     Admit,
+    Away,
     Begin,
     Boot,
     CloseWindow,
     Dismantle,
     Dismantled,
+    Drain,
+    Drained,
     Errand,
     ErrandKind,
     Failed,
@@ -25,22 +29,29 @@ from trollbridge.messages.control import (
     Hello,
     Join,
     Kept,
+    Measure,
+    Measures,
     MemberRecord,
     Notice,
     NoticeKind,
     OpenLink,
     Ping,
     Pong,
+    Quarantine,
     Ready,
+    Renew,
     Seal,
     SessionTicket,
     Statement,
     Stop,
     ToChild,
+    Verdict,
     WindowClosed,
+    Withdrawn,
 )
-from trollbridge.messages.errors import Malformed
+from trollbridge.messages.errors import Malformed, Outcome
 from trollbridge.messages.grants import Grant
+from trollbridge.messages.measures import BUCKETS, MemberMeasure
 from trollbridge.messages.posture import Evidence, Level, Mechanism, Posture, State
 from trollbridge.messages.sandbox import Sandbox
 
@@ -76,6 +87,14 @@ TO: Final[tuple[ToChild, ...]] = (
     Kept(Posture("extra", "extension", 43, Level.FULL, EVIDENCE)),
     Begin(),
     WindowClosed(),
+    Measure(3),
+    Away("files"),
+    Renew(SessionTicket("console", "ui", "files", "host", TOKEN, (Grant("read"),))),
+    Withdrawn("files"),
+    Verdict("vault", 0, (3, 7), (1, 2)),
+    Quarantine((bytes(16),)),
+    Join(2, TOKEN, (), (), b"k" * 32, (bytes(16),)),
+    Drain(4),
 )
 FROM: Final[tuple[FromChild, ...]] = (
     Hello(),
@@ -89,6 +108,8 @@ FROM: Final[tuple[FromChild, ...]] = (
     Errand(ErrandKind.KEYCHAIN),
     Statement(EVIDENCE),
     CloseWindow(),
+    Drained(4),
+    Measures(3, (MemberMeasure("console", 1, 2, latency=tuple(range(BUCKETS))),)),
 )
 
 
@@ -124,8 +145,11 @@ def test_a_child_cannot_command(message: ToChild) -> None:
 
 def test_tags_are_what_they_were() -> None:
     """A11: the number of a message is part of the protocol."""
-    assert [encode(each)[1] for each in TO] == [1, 1, 2, 2, 3, 3, 5, 4, 4, 5, 6, 7, 8, 9, 10, 11]
-    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6, 1, 7, 8, 9]
+    assert [encode(each)[1] for each in TO] == [
+        *(1, 1, 2, 2, 3, 3, 5, 4, 4, 5, 6, 7, 8, 9, 10, 11),
+        *(12, 13, 14, 15, 16, 17, 2, 18),
+    ]
+    assert [encode(each)[1] for each in FROM] == [1, 1, 2, 3, 4, 5, 6, 1, 7, 8, 9, 11, 10]
 
 
 @pytest.mark.parametrize("message", [*TO, *FROM, TICKET], ids=lambda message: type(message).__name__)
@@ -147,14 +171,24 @@ def test_a_token_has_32_bytes(size: int) -> None:
             TO_CHILD.decode(encode(carrying))
 
 
-def test_a_join_has_always_four_elements() -> None:
-    """P4: one encoding for each value: without `granted` it is malformed, even where there is nothing to say."""
-    whole = encode([2, 1, TOKEN, (), ()])
-    assert TO_CHILD.encode(Join(1, TOKEN, ())) == whole
-    assert TO_CHILD.decode(whole) == Join(1, TOKEN, (), ())
-    for wrong in ([2, 1, TOKEN, ()], [2, 1, TOKEN, (), (), ()], [2, 1, TOKEN, (), (1,)], [2, 1, TOKEN, (), None]):
+def test_a_join_has_always_six_elements() -> None:
+    """P4: one encoding for each value: without its last fields it is malformed, even where there is nothing to say."""
+    whole = [2, 1, TOKEN, (), (), b"", ()]
+    assert TO_CHILD.encode(Join(1, TOKEN, ())) == encode(whole)
+    assert TO_CHILD.decode(encode(whole)) == Join(1, TOKEN, (), (), b"", ())
+    for wrong in (whole[:-1], whole[:-2], [*whole, ()], [*whole[:4], (1,), b"", ()], [*whole[:6], None]):
         with pytest.raises(Malformed):
             TO_CHILD.decode(encode(wrong))
+
+
+def test_a_verdict_says_what_became_of_each_call() -> None:
+    """A58: by its sequence; of what is older than all that is known, it says nothing."""
+    verdict = Verdict("vault", 5, (7,), (6, 9))
+    assert [verdict.outcome(each) for each in (4, 5, 6, 7, 8, 9, 10)] == [
+        *(Outcome.UNKNOWN, Outcome.NOT_STARTED, Outcome.DONE, Outcome.UNKNOWN),
+        *(Outcome.NOT_STARTED, Outcome.DONE, Outcome.NOT_STARTED),
+    ]
+    assert Verdict("vault", NOTHING_KNOWN, (), ()).outcome(NOTHING_KNOWN - 1) is Outcome.UNKNOWN
 
 
 NONE: Final[list[object]] = []
@@ -191,9 +225,9 @@ def test_evidence_names_what_is_known(part: int) -> None:
 def test_an_unknown_kind_of_failure_is_malformed(number: int) -> None:
     """P4, I3: nobody has to guess what it would mean; the known ones come back as themselves."""
     with pytest.raises(Malformed):
-        FROM_CHILD.decode(encode([3, number, "no"]))
+        FROM_CHILD.decode(encode([3, number, "no", "", "", ""]))
     for kind in FailureKind:
-        assert FROM_CHILD.decode(encode([3, kind.value, "no"])) == Failed(kind, "no")
+        assert FROM_CHILD.decode(encode([3, kind.value, "no", "", "", ""])) == Failed(kind, "no")
 
 
 def test_a_notice_names_one_of_the_known_kinds() -> None:

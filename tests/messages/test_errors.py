@@ -18,14 +18,14 @@ from trollbridge.messages.errors import (
     NotGranted,
     Outcome,
     ProtocolError,
+    Quarantined,
     Refused,
     RingDismantled,
+    ServerLost,
     TrollbridgeError,
     WrongPassword,
     from_wire,
 )
-
-FALLEN = "The trust ring was dismantled before the reply came; call again once bridge.wait_sealed() returns."
 
 
 def every_error() -> list[type[TrollbridgeError]]:
@@ -54,17 +54,56 @@ def test_every_error_speaks_a_sentence(kind: type[TrollbridgeError]) -> None:
     own = (kind.__doc__ or "").strip().splitlines()[0]
     shown = str(kind())
     assert (own[-1], own[0].isupper()) == (".", True)
-    assert shown == (f"{own} (the call: unknown)" if kind is RingDismantled else own)
+    assert shown.endswith("look before you call it again.") if kind in (RingDismantled, ServerLost) else shown == own
     assert str(kind("another")) == "another"
 
 
 def test_a_fallen_ring_says_what_became_of_the_call() -> None:
-    """A58: the outcome is a value, and stands in the sentence."""
-    found = [RingDismantled(outcome=each) for each in Outcome]
+    """A58: the outcome is a value, and its sentence says whether to call again; who may have, is not told to."""
+    found = [RingDismantled(outcome=each, handler="till.slow") for each in Outcome]
     assert [each.outcome for each in found] == [Outcome.NOT_STARTED, Outcome.DONE, Outcome.UNKNOWN]
+    fell, look = "the trust ring was dismantled", "look before you call it again."
     assert [str(each) for each in found] == [
-        f"{FALLEN} (the call: {word})" for word in ("not started", "done", "unknown")
+        f"till.slow was not started, as {fell}: call it again once bridge.wait_sealed() returns.",
+        f"till.slow was done and its reply is lost, as {fell}: do not call it again.",
+        f"till.slow may have been running when {fell}, and nobody knows how far it came: {look}",
     ]
+
+
+def test_a_lost_host_says_whether_it_comes_back() -> None:
+    """A58, A45: by what the client was told; and of a call that may have run, nobody says to call it again."""
+    told = {
+        (each, gone): str(ServerLost(outcome=each, handler="a.b", gone=gone))
+        for each in Outcome
+        for gone in (False, True)
+    }
+    assert told == {
+        (
+            Outcome.NOT_STARTED,
+            False,
+        ): "a.b was not started, as its host ended: the host is started again, so call it again in a moment.",
+        (
+            Outcome.NOT_STARTED,
+            True,
+        ): "a.b was not started, as its host ended: the host does not come back as long as this ring stands.",
+        **dict.fromkeys(
+            [(Outcome.DONE, False), (Outcome.DONE, True)],
+            "a.b was done and its reply is lost, as its host ended: do not call it again.",
+        ),
+        **dict.fromkeys(
+            [(Outcome.UNKNOWN, False), (Outcome.UNKNOWN, True)],
+            "a.b may have been running when its host ended, and nobody knows how far it came: look before you call it "
+            "again.",
+        ),
+    }
+
+
+def test_a_call_in_quarantine_says_which_and_who_lifts_it() -> None:
+    """K4: its server tells no more than the number; the client knows the handler."""
+    assert str(Quarantined(handler="grave.die")) == (
+        "grave.die was running with these arguments at two ends of its server, so it is not run again until the "
+        "application ends or an operator restarts grave (trollbridge restart)."
+    )
 
 
 def test_the_numbers_of_errors_never_change() -> None:
@@ -72,6 +111,7 @@ def test_the_numbers_of_errors_never_change() -> None:
     assert {each.name: each.value for each in ErrorCode} == {
         "REFUSED": 1, "NOT_GRANTED": 2, "NO_SUCH_HANDLER": 3, "INVALID_ARGUMENTS": 4, "TOO_LARGE": 5,
         "DEADLINE_EXCEEDED": 6, "CANCELLED": 7, "HANDLER_FAILED": 8, "OVERLOADED": 9, "DECLARED": 10,
+        "QUARANTINED": 11,
         "WRONG_PASSWORD": 32, "VAULT_LOCKED": 33, "VAULT_CORRUPT": 34, "VAULT_IN_USE": 35, "VAULT_EXISTS": 36,
         "VAULT_MISSING": 37, "NO_SUCH_KEY": 38, "KEY_UNUSABLE": 39, "CANNOT_DECRYPT": 40, "BAD_SIGNATURE": 41,
         "NOT_OPENPGP": 42, "STORAGE_FAILED": 43, "INVALID_NAME": 44,
@@ -94,7 +134,7 @@ def test_an_error_that_travels_comes_back_as_its_class() -> None:
     assert {number: type(from_wire(number, "", "")) for number in travelling} == travelling
 
 
-@pytest.mark.parametrize("code", [0, 11, -1, 10_000, 2**63])
+@pytest.mark.parametrize("code", [0, 12, -1, 10_000, 2**63])
 def test_an_unknown_number_is_a_refusal(code: int) -> None:
     """A11: a newer or hostile peer cannot make up a class."""
     assert type(from_wire(code, "SystemExit", "text")) is Refused

@@ -100,11 +100,11 @@ def test_associated_data_is_laid_out_as_frozen() -> None:
     assert (len(expected), expected.hex()) == (65, VECTORS["associated"])
 
 
-def test_the_digest_of_a_call_has_a_label_of_its_own() -> None:
-    """A34: it is no context of a direction, nor anything else."""
+def test_a_digest_under_one_label_is_none_under_another() -> None:
+    """A34: the name of a handler on a page is no context of a direction."""
     words = (b"vault.sign", b"\x90")
-    assert labels.digest(labels.CALL, *words) == derived(b"tb1 call", b"", *words)
-    assert labels.digest(labels.CALL, *words) != labels.digest(labels.CONTEXT, *words)
+    assert labels.digest(labels.PAGE, *words) == derived(b"tb1 page name", b"", *words)
+    assert labels.digest(labels.PAGE, *words) != labels.digest(labels.CONTEXT, *words)
 
 
 @given(key=KEYS, parts=st.lists(st.binary(max_size=200), max_size=4))

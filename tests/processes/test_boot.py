@@ -124,7 +124,7 @@ def test_without_a_ring_a_bridge_calls_nothing() -> None:
     from trollbridge.ui_adapter.bridge import Bridge  # noqa: PLC0415
 
     bridge = Bridge(Client())
-    with pytest.raises(RingDismantled, match="not started"):
+    with pytest.raises(RingDismantled, match=r"no sealed ring, and vault\.sign was not sent"):
         bridge.vault.sign(b"document")
     assert (bridge.epoch, bridge.members, bridge.wait_sealed(0)) == (None, (), False)
 
@@ -228,7 +228,7 @@ def test_an_extension_is_not_in_the_ring(tmp_path: Path) -> None:
         assert hand.act(acts.secrets, of=1)["ring_key"] is None
         puppet.kill("extra", signal.SIGKILL)
         ended = puppet.wait_for("process.ended", member="extra")
-        assert (ended.expected, ended.next) == (False, "")
+        assert (ended.expected, ended.next) == (False, "it is not started again until the next ring")
         assert puppet.result("probe.echo", b"unmoved") == b"unmoved"
         assert puppet.epoch == 1
         assert puppet.leave() == 0

@@ -6,8 +6,9 @@ import json
 import re
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.harness.running import Running
 from tests.ui_adapter.commands import Ended, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 MODULE = '''
 """A UI and an extension that try what they can reach; each tells an enclave, which the UI asks in the end."""
@@ -135,9 +136,12 @@ NOTHING = {
 }
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Return a folder that everybody may read, with a file inside the scope and one outside."""
+USERS = ["as whoever runs the tests", "as an ordinary user"]
+
+
+@contextmanager
+def inn() -> Generator[Path]:
+    """Give a folder that everybody may read, with a file inside the scope and one outside."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name).resolve()
         place.chmod(0o755)
@@ -149,10 +153,29 @@ def folder() -> Iterator[Path]:
         yield place
 
 
-@pytest.fixture(params=["as whoever runs the tests", "as an ordinary user"])
+def prefix(name: str, folder: Path) -> list[str]:
+    """Return what makes a command one of `USERS`'."""
+    return ordinary([], folder / "home") if name == "as an ordinary user" else []
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return such a folder."""
+    with inn() as place:
+        yield place
+
+
+@pytest.fixture(params=USERS)
 def user(request: pytest.FixtureRequest, folder: Path) -> list[str]:
     """Return a prefix for commands."""
-    return ordinary([], folder / "home") if request.param == "as an ordinary user" else []
+    return prefix(request.param, folder)
+
+
+@pytest.fixture(params=USERS, scope="module")
+def undeclared(request: pytest.FixtureRequest) -> Told:
+    """Run the application once in which neither declares anything; return what it told."""
+    with inn() as place:
+        return told(play(place, prefix(request.param, place)))
 
 
 def play(folder: Path, user: list[str], *, sandbox: str = "pass", extension: str = "Guest") -> Ended:
@@ -162,16 +185,20 @@ def play(folder: Path, user: list[str], *, sandbox: str = "pass", extension: str
     return run("run", "-q", "inn:app", folder=folder, prefix=user)
 
 
-def told(ended: Ended) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Return what the UI and the extension could do, and the levels."""
+Told: TypeAlias = tuple[dict[str, str], dict[str, str], dict[str, str]]
+"""What the UI and the extension could do, and the levels."""
+
+
+def told(ended: Ended) -> Told:
+    """Return what an application told of itself."""
     assert (ended.code, ended.said) == (0, [])
     found: Any = json.loads(ended.output)
     return found[0], found[1], found[2]
 
 
-def test_an_extension_reaches_nothing_whatever_its_class_says(folder: Path, user: list[str]) -> None:
+def test_an_extension_reaches_nothing_whatever_its_class_says(undeclared: Told) -> None:
     """A49, S5: deny by default; its own class is not asked; its code and the libraries can be loaded."""
-    host, guest, levels = told(play(folder, user))
+    host, guest, levels = undeclared
     own = {"read inside": "'1'", "read outside": "'2'"}
     assert guest == NOTHING
     assert levels["guest"] == "full"
@@ -192,9 +219,9 @@ def test_a_ui_is_confined_as_it_declares(folder: Path, user: list[str]) -> None:
     assert levels["host"] == "full"
 
 
-def test_a_ui_that_declares_nothing_is_not_confined_and_the_posture_says_so(folder: Path, user: list[str]) -> None:
+def test_a_ui_that_declares_nothing_is_not_confined_and_the_posture_says_so(undeclared: Told) -> None:
     """A12: no level is claimed that is not there."""
-    host, _, levels = told(play(folder, user))
+    host, _, levels = undeclared
     assert (host["read outside"], host["write inside"], host["a program"]) == ("'2'", "1", "0")
     assert levels["host"] == "process-only"
 
@@ -255,7 +282,7 @@ def test_an_extension_that_fails_tells_a_person_why(folder: Path) -> None:
         ended = running.wait_for("process.ended", member="guest")
         assert (ended.exit_code, ended.expected) == (70, False)
         failed = running.wait_for("process.failed", member="guest")
-        assert failed.why == "work failed"
+        assert (failed.why, failed.detail) == ("work failed", "PermissionError at inn.py:20")
         running.stdin.write(b"\n")
         running.stdin.flush()
         assert running.finish() == 0

@@ -169,7 +169,7 @@ class Promises(RuleBasedStateMachine):
 
     def _drop(self) -> None:
         ring = self._ring()
-        settled, _ = ring.membership().drop(ENCLAVE)
+        settled = ring.membership().drop()
         told = [each.promise for each in settled]
         assert len(set(told)) == len(told)
         for each in settled:

@@ -138,15 +138,15 @@ class Client:
 
     # Sessions.
 
-    def found(self, enclave: str, token: bytes) -> None:
-        """Found the session with an enclave and take its manifest; as the UI, give it the ring key."""
-        names = (self.member, self.role), (enclave, "enclave")
+    def found(self, enclave: str, token: bytes, role: str = "enclave") -> None:
+        """Found the session with a server and take its manifest; as the UI, give an enclave the ring key."""
+        names = (self.member, self.role), (enclave, role)
         handshake = Handshake(token, prologue(self.epoch, *names), initiator=True)
         self.send(Envelope(HANDSHAKE, self.member, enclave, NO_UID, 0, 0, handshake.write()))
         handshake.read(self.next_envelope(HANDSHAKE).body)
         peer = self.peers[enclave] = Peer(Session(handshake, self.epoch, self.member, enclave, client=True))
         self._welcome(peer, peer.session.open(self.next_envelope(SESSION)))
-        if self.ring_key:
+        if self.ring_key and role == "enclave":
             offer = b"\x06" + pack([self.ring_key])
             self.send(peer.session.seal(SESSION, NO_UID, offer))
             accepted = peer.session.open(self.next_envelope(SESSION))

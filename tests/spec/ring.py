@@ -98,8 +98,8 @@ def forming(join: Callable[[Client, bytes], None] = Client.join) -> Generator[tu
         boot_enclave(enclave, theirs)
         open_link(broker, brokers, link_token, ("console", "ui"), os.getpid())
         open_link(broker, brokers_other, enclave_token, ("sample", "enclave"), enclave.pid)
-        broker.say(JOIN, EPOCH, bytes(32), [], [])
-        enclave.say(JOIN, EPOCH, enclave_token, [own], granted(*GRANTED))
+        broker.say(JOIN, EPOCH, bytes(32), [], [], b"", [])
+        enclave.say(JOIN, EPOCH, enclave_token, [own], granted(*GRANTED), b"", [])
         with ours:
             client = Client(ours, "console", "ui", EPOCH)
             join(client, link_token)

@@ -84,12 +84,14 @@ def form(broker: Child, console: Child) -> tuple[Enclave, bytes]:
         give_credentials(end)
     broker.say(OPEN_LINK, EPOCH, "console", "ui", console.pid, console_token, names, ["own"], "", give=consoles_link)
     broker.say(OPEN_LINK, EPOCH, "own", "enclave", os.getpid(), enclave_token, [], ["console"], "", give=our_link)
-    broker.say(JOIN, EPOCH, bytes(32), [], [])
+    broker.say(JOIN, EPOCH, bytes(32), [], [], b"", [])
     console.say(
         JOIN,
         EPOCH,
         console_token,
         [["console", "ui", "own", "enclave", session_token, [[each, [], 0, 0, False, 0] for each in EXPORTS], ""]],
+        [],
+        b"",
         [],
     )
     enclave = Enclave(ours, "own", EPOCH, EXPORTS)

@@ -101,7 +101,7 @@ def enclave(*, seal: bool = True, grants: list[Value] | None = None) -> Generato
             everybody: list[Value] = granted(*GRANTED) if grants is None else [["console", "ui", grants]]
             if grants is not None:
                 own[5] = grants
-            child.say(JOIN, EPOCH, token, [own], everybody)
+            child.say(JOIN, EPOCH, token, [own], everybody, b"", [])
             hostile = Hostile(ours, token)
             hostile.found("sample", session_token)
             assert child.expect(READY) == [EPOCH, hostile.fingerprint]
@@ -248,6 +248,9 @@ def test_an_enclave_knows_a_ticket_that_came_after_its_holders_first_words() -> 
         handshake.read(hostile.next_envelope(HANDSHAKE).body)
         hostile.send(Envelope(HANDSHAKE, "nobody", "sample", NO_UID, 0, 0, bytes(48)))
         assert child.expect_notice() == ["join.refused", "nobody", "it did not prove its join token", ""]
+        child.say(ADMIT, ticket("another", "ui", token, ("echo",)))  # R7: nobody becomes the core of a sealed ring
+        assert child.expect(FAILED)[0] == 2
+        assert child.wait() != 0
 
 
 MISSING: Final = (
@@ -268,22 +271,24 @@ def test_an_enclave_does_not_join_if_a_grant_names_what_it_does_not_export(
             boot_enclave(child, theirs)
             token = secrets.token_bytes(32)
             tickets: list[Value] = [ticket("console", "ui", secrets.token_bytes(32), methods)]
-            child.say(JOIN, EPOCH, token, tickets, granted(*everybody))
+            child.say(JOIN, EPOCH, token, tickets, granted(*everybody), b"", [])
             answer_link(ours, token)
-            [kind, text] = child.expect(FAILED)
-            assert kind == 4
+            [kind, text, error, where, missing] = child.expect(FAILED)
+            assert (kind, error, missing) == (4, "DeclarationError", "")
+            assert isinstance(where, str)
+            assert where.rpartition(":")[2].isdecimal()
             assert isinstance(text, str)
             assert text.startswith(f"grants name sample.{name}, but sample exports broken, ")
             assert child.wait() == 1
 
 
-def test_a_join_without_its_fourth_element_ends_the_child() -> None:
+def test_a_join_without_its_last_elements_ends_the_child() -> None:
     """P4: there are no optional fields."""
     with children("enclave") as [child]:
         ours, theirs = pair()
         with ours:
             boot_enclave(child, theirs)
-            child.say(JOIN, EPOCH, secrets.token_bytes(32), [])
+            child.say(JOIN, EPOCH, secrets.token_bytes(32), [], [])
             assert child.expect(FAILED)[0] == 2
             assert child.wait() == 1
 

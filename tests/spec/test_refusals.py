@@ -403,7 +403,7 @@ def test_a_wrong_session_token_ends_the_boot() -> None:
                 Handshake(bytes(32), prologue(EPOCH, ("console", "ui"), ("sample", "enclave")), initiator=True).write(),
             )
         )
-        assert ring.enclave.expect(FAILED) == [3, "a client did not prove its join token"]
+        assert ring.enclave.expect(FAILED) == [3, "a client did not prove its join token", "", "", ""]
         assert ring.enclave.notices == [["join.refused", "console", "it did not prove its join token", ""]]
         assert ring.enclave.wait() == 1
 

@@ -13,6 +13,7 @@ import pytest
 from tests.spec import document
 from trollbridge.actors import (
     broker,
+    call_ledger,
     channel,
     endpoint,
     errands,
@@ -20,15 +21,17 @@ from trollbridge.actors import (
     heartbeat,
     joining,
     mailbox,
-    membership,
+    peer,
     permits,
+    rings,
     routing,
     served,
     serving,
-    rings,
     uids,
 )
 from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
+from trollbridge.actors.operations import runtime_folder
+from trollbridge.actors.operations.operator import MOST_WAITING
 from trollbridge.messages import (
     control,
     envelope,
@@ -38,6 +41,7 @@ from trollbridge.messages import (
     labels,
     limits,
     noise,
+    operator,
     padding,
     parts,
     payloads,
@@ -46,6 +50,7 @@ from trollbridge.messages import (
     session,
     signature,
 )
+from trollbridge.messages.measures import MemberMeasure
 from trollbridge.messages.padding import padded
 from trollbridge.messages.posture import Evidence, Posture
 from trollbridge.messages.sandbox import Sandbox
@@ -62,6 +67,7 @@ LIMITS: Final = {
     "CREDIT": uids.CREDIT,
     "CREDIT_OF_EXTENSIONS": uids.CREDIT_OF_EXTENSIONS,
     "MOST_STRIKES": routing.MOST_STRIKES,
+    "EXCUSED": routing.EXCUSED,
     "MOST_SESSION_MESSAGES": routing.MOST_SESSION_MESSAGES,
     "DEFAULT_MAX_BYTES": DEFAULT_MAX_BYTES,
     "LARGEST_MAX_BYTES": LARGEST_MAX_BYTES,
@@ -78,7 +84,16 @@ LIMITS: Final = {
     "LONGEST_TEXT": faults.LONGEST_TEXT,
     "MOST_ERRANDS": errands.MOST,
     "MOST_GIVEN": control.MOST_GIVEN,
+    "MOST_CLIENTS": operator.MOST_CLIENTS,
+    "MOST_FOLLOWERS": operator.MOST_FOLLOWERS,
+    "MOST_RECENT": operator.MOST_RECENT,
+    "LARGEST_REQUEST": operator.LARGEST_REQUEST,
+    "LARGEST_ANSWER": operator.LARGEST_ANSWER,
+    "MOST_WAITING": MOST_WAITING,
+    "SLOTS": call_ledger.SLOTS,
+    "CLIENTS": call_ledger.CLIENTS,
     "SILENT": int(heartbeat.SILENT * heartbeat.INTERVAL),
+    "LONGEST": int(heartbeat.LONGEST * heartbeat.INTERVAL),
 }
 # A struct's field as the page names it, where that is another name than the code's.
 SAID: Final = {
@@ -92,6 +107,14 @@ SAID: Final = {
     "postures": "[posture, …]",
     "evidence": "[evidence, …]",
     "errands": "[errand, …]",
+    "quarantined": "[digest, …]",
+    "digests": "[digest, …]",
+    "begun": "[sequence, …]",
+    "done": "[sequence, …]",
+    "measures": "[measure, …]",
+    "processes": "[process, …]",
+    "quarantine": "[quarantined, …]",
+    "deadly": "[sequence, …]",
 }
 
 
@@ -180,6 +203,12 @@ def test_the_payloads_are_the_codes() -> None:
         (Sandbox, "[read, …]|[write, …]|[exec, …]|[network, …]|threads"),
         (Posture, "member|role|pid|level|[evidence, …]"),
         (Evidence, "mechanism|state|what was seen|remedy"),
+        (
+            MemberMeasure,
+            "member|calls|replies|served|in_flight|load|credit_held|refusals|bytes_in|bytes_out|queued|latency",
+        ),
+        (operator.ProcessState, "member|role|group|pid|incarnation|state|level|since|restarts|rss|cpu|ended"),
+        (operator.QuarantinedCall, "handler|caller|since"),
         (record.PublishedHandler, "method's name|seed (32 bytes)"),
         (ring_key.Sealed, "epoch|handler|salt|ciphertext"),
         (payloads.Fault, "code|name|text"),
@@ -227,6 +256,16 @@ def test_the_control_messages_are_the_codes(header: str, kinds: object) -> None:
     assert {tag: (name, said.replace("[peer, …]", "peers")) for tag, (name, said) in found.items()} == expected
 
 
+@pytest.mark.parametrize(("header", "kinds"), [("tag request", operator.Request), ("tag answer", operator.Answer)])
+def test_what_operators_ask_and_are_answered_is_the_codes(header: str, kinds: object) -> None:
+    """I8: tags, names and fields; which requests change something is said in the text."""
+    found = {tag: (row[0], row[1]) for tag, row in document.table(21, header).items()}
+    assert found == {
+        tag: (name, ", ".join(SAID.get(each, each) for each in fields)) for tag, (name, fields) in shapes(kinds).items()
+    }
+    assert f"`{runtime_folder.SOCKET}`" in document.section(21)
+
+
 def test_who_may_tell_the_supervisor_what_is_the_codes() -> None:
     """I3: roles and how often, for each message of a child."""
     found = {row[0]: tuple(row[2:]) for row in document.table(13, "tag from a child").values()}
@@ -248,7 +287,7 @@ def test_the_limits_of_assembly_are_the_codes() -> None:
     """P3: what either side allows beside the contents themselves."""
     text = document.section(8)
     assert f"m + {serving.OVERHEAD} bytes for an enclave" in text
-    assert f"padded(m + {ring_key.HEAD_SIZE}) + {membership._OVERHEAD} bytes for a client" in text
+    assert f"padded(m + {ring_key.HEAD_SIZE}) + {peer._OVERHEAD} bytes for a client" in text
 
 
 def test_kinds_of_failures_and_notices_are_the_codes() -> None:
@@ -281,7 +320,7 @@ def test_every_limit_that_the_text_names_is_in_the_table() -> None:
     """A name in capitals is a limit, a kind of envelope, a failure, a code, or a word of the system's."""
     known = {*LIMITS, *(kind.name for kind in envelope.Kind), *(kind.name for kind in control.FailureKind)}
     known |= {code.name for code in errors.ErrorCode} | {"ROLE", "DESCRIPTOR"}
-    known |= {"SO_PASSCRED", "SO_SNDBUF", "SCM_RIGHTS", "SCM_CREDENTIALS", "CLOCK_MONOTONIC"}
+    known |= {"SO_PASSCRED", "SO_SNDBUF", "SCM_RIGHTS", "SCM_CREDENTIALS", "SO_PEERCRED", "CLOCK_MONOTONIC"}
     assert set(re.findall(r"`([A-Z][A-Z_]+)`", document.TEXT)) <= known
 
 

@@ -74,6 +74,19 @@ def test_the_end_of_the_user_interface_is_the_end_of_the_application(way: str, c
         assert [line.epoch for line in running.lines("ring.sealed")] == [1]
 
 
+@pytest.mark.parametrize(("way", "code", "error"), [("raise", 70, "RuntimeError"), ("return 3", 3, "")])
+def test_the_log_tells_an_error_of_the_user_interface_from_an_end_it_means(way: str, code: int, error: str) -> None:
+    """A27: the error's class and place, without its text; an exit code that it returns is its own."""
+    with Running(ENDING, {"way": way}) as running:
+        assert running.finish() == code
+        failed = running.lines("process.failed", member="console")
+        assert [each.detail.partition(":")[0] for each in failed] == ([f"{error} at consoles.py"] if error else [])
+        assert running.lines("process.ended", member="console")[0].expected is not bool(error)
+        why = f"console ended by an error (exit code {code})" if error else "console has finished"
+        assert running.wait_for("application.stopped").why == why
+        assert "a reason" not in "".join(map(repr, running.lines()))
+
+
 def test_a_user_interface_that_ends_while_the_ring_is_down_ends_the_application_too() -> None:
     """A59: whether the next ring is sealed yet makes no difference: it has finished, with a code of its own."""
     with Running(ENDING, {"way": "fall 5"}) as running:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.harness import acts
 from tests.harness.gate import Gate
-from tests.harness.puppeteer import Backstage, perform
+from tests.harness.puppeteer import Backstage, Told, perform
 from trollbridge.actors.heartbeat import SILENT
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def test_a_caller_of_a_stopped_enclave_is_told() -> None:
     with perform(beat=BEAT) as puppet:
         puppet.result("probe.echo", b"warm")
         puppet.kill("probe", signal.SIGSTOP)
-        assert puppet.call("probe.echo", b"into silence").outcome() == "RingDismantled: unknown"
+        assert puppet.call("probe.echo", b"into silence").outcome() == "RingDismantled: not started"
 
 
 def test_a_stopped_extension_costs_the_ring_nothing(tmp_path: Path) -> None:
@@ -59,6 +61,47 @@ def test_an_enclave_that_neither_answers_nor_works_is_replaced(tmp_path: Path) -
         gate.await_one()
         assert promise.outcome() == "RingDismantled: unknown"
         assert puppet.wait_for("process.hung", member="probe").why == "it neither answers nor works"
+
+
+def test_a_handler_within_its_deadline_is_slow_unless_the_deadline_is_an_extensions(tmp_path: Path) -> None:
+    """K6, P5: a short one ends nobody sooner, a long one of an extension's nobody later, and it spoils no call.
+
+    Two enclaves that wait for what does not come, one for the UI, which has said for how long; twice the other one for
+    an extension, which may not have the same call run again. The UI may.
+    """
+    with (
+        Gate(tmp_path) as gate,
+        Backstage(tmp_path) as back,
+        perform(
+            beat=QUICK,
+            grace=0.2,
+            enclaves=("probe", "other"),
+            restarts=9,
+            extensions={"extra": back.path},
+            extension_grants=["probe.hold"],
+        ) as puppet,
+    ):
+        for epoch, within in ((1, SILENCE / 2), (2, SILENCE * 50)):
+            extra = back.next_hand()
+            slow = puppet.call("other.hold", gate.path, within=SILENCE * 50)
+            gate.await_one()
+            begun = time.monotonic()
+            extra.tell(acts.call, promise="late", handler="probe.hold", positional=[gate.path], within=within)
+            gate.await_one()
+            hung = puppet.wait_for("process.hung", epoch=epoch)
+            assert (hung.member, hung.why) == ("probe", "it neither answers nor works")
+            assert time.monotonic() - begun > SILENCE * 0.9
+            assert slow.outcome() == "RingDismantled: unknown"
+            puppet.await_epoch(epoch + 1)
+        extra = back.next_hand()
+        with pytest.raises(Told) as told:
+            extra.result("probe.hold", gate.path)
+        assert told.value.kind == "Quarantined"
+        puppet.call("probe.hold", gate.path, within=SILENCE * 50)
+        gate.await_one()
+        assert puppet.lines("process.hung", member="other") == []
+        noted = [puppet.wait_for(event) for event in ("call.suspected", "call.quarantined")]
+        assert {each.why.partition(";")[0] for each in noted} == {"it ran when its server was killed as hung"}
 
 
 def test_an_enclave_that_computes_is_left_alone() -> None:

@@ -27,7 +27,7 @@ NONSENSE = {
     "an empty message": b"",
     "no message at all": b"\xc1",
     "a message of the other direction": control.TO_CHILD.encode(control.Stop()),
-    "a failure of no known kind": msgspec.msgpack.encode([3, 99, "of no known kind"]),
+    "a failure of no known kind": msgspec.msgpack.encode([3, 99, "of no known kind", "", "", ""]),
     "a second hello": ENCODE(control.Hello()),
     "a join of another epoch": ENCODE(control.Ready(99, b"")),
     "a second join": ENCODE(control.Ready(1, b"")),
@@ -88,6 +88,18 @@ def test_an_extension_that_pleads_release_still_has_to_end(tmp_path: Path) -> No
         assert puppet.leave() == 0
 
 
+def test_whose_ring_falls_before_it_has_joined_has_not_failed(tmp_path: Path) -> None:
+    """A27: that it could not join a ring that falls is no line of the log, and no word to a person."""
+    said = ENCODE(control.Failed(control.FailureKind.JOIN_FAILED, "wrong join token", "HandshakeFailed", "", ""))
+    with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}) as puppet:
+        back.next_hand().act(acts.hold_out, packet=said)  # it says so more than once, which is why it ends
+        puppet.kill("probe")
+        puppet.await_epoch(2)
+        assert puppet.wait_for("process.ended", member="extra", epoch=1).signal == "SIGKILL"
+        assert (puppet.lines("process.failed"), puppet.said()) == ([], [])
+        assert puppet.leave() == 0
+
+
 def test_a_user_interface_cannot_accuse_an_enclave() -> None:
     """A52, P2: the core UI is in the ring, and still a notice is not its to give: it costs nobody else anything."""
     forged = ENCODE(control.Notice(NoticeKind.MEMBER_REMOVED, "probe", "a forged reason"))
@@ -98,3 +110,14 @@ def test_a_user_interface_cannot_accuse_an_enclave() -> None:
         puppet.wait_for("ring.sealed", epoch=2)
         assert puppet.lines("process.ended", member="probe", epoch=1)[0].signal == ""
         assert "forged" not in puppet.report()
+
+
+@pytest.mark.parametrize("said", [control.Failed(control.FailureKind.WORK_FAILED, "so"), control.Hello()])
+def test_a_user_interface_that_goes_on_talking_fills_no_log(said: control.FromChild) -> None:
+    """A55, P2: it tells of its failure once an epoch, and once it is refused nobody listens to it any more."""
+    with perform() as puppet:
+        old = puppet.pid("puppet")
+        puppet.tell(acts.control_packet, packet=ENCODE(said), times=500)
+        puppet.wait_for("process.ended", member="puppet", pid=old)
+        told = [line.event for line in puppet.lines(pid=old) if line.event in {"process.failed", "process.refused"}]
+        assert told == [*["process.failed"] * isinstance(said, control.Failed), "process.refused"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import acts
 from tests.harness.gate import Gate
-from tests.harness.puppeteer import Backstage, Puppeteer, perform
+from tests.harness.puppeteer import Backstage, Puppeteer, Told, perform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,3 +157,19 @@ def test_the_user_interface_keeps_its_process_and_its_work() -> None:
         assert puppet.pid("puppet") == before
         assert promise.get() == b"from epoch 1"
         assert len(puppet.lines("process.started", member="puppet")) == 1
+
+
+def test_a_death_under_full_mailboxes_is_told_to_everybody() -> None:
+    """K7, A14, A58: an enclave is stopped, its mailbox full; log, callers and the next ring learn of its death."""
+    with perform() as puppet:
+        puppet.result("probe.echo", b"warm")
+        puppet.kill("probe", signal.SIGSTOP)
+        promises = [puppet.call("probe.echo", bytes(60_000)) for _ in range(300)]
+        promises[0].ask_to_get(None)  # whoever waits sends what is ready, until nobody takes any more
+        puppet.kill("probe")
+        assert puppet.wait_for("process.ended", member="probe").signal == "SIGKILL"
+        with pytest.raises(Told, match="dismantled"):
+            puppet.answer()
+        assert {each.outcome() for each in promises} == {"RingDismantled: not started"}
+        puppet.await_epoch(2)
+        assert puppet.result("probe.echo", b"after") == b"after"

@@ -65,6 +65,9 @@ def test_a_module_that_fails_to_import_ends_the_boot(place: str, broken: str, tm
         assert running.finish() == exits.DECLARATION
         [line] = running.said()
         assert f"{broken}:Actor cannot be loaded: " in line
+        failed = running.wait_for("process.failed").detail
+        assert ("(no_such_module_anywhere is missing)" in failed) == (broken == "importing")
+        assert f" at {broken}.py:" in failed
 
 
 MISTAKEN: Final = """

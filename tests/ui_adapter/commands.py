@@ -5,10 +5,14 @@ Invariant: when `run` returns and when a `Dialogue` is left, no process of the c
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import select
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
@@ -42,7 +46,15 @@ class Ended(NamedTuple):
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what the command gets of the environment, so that the machine's own settings do not count."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {**kept, "LANG": "C.UTF-8", **(more or {})}
+    return {**kept, "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": runtime_folder(), **(more or {})}
+
+
+@functools.cache
+def runtime_folder() -> str:
+    """Return a runtime folder of this process's own: another one that tests runs the same applications."""
+    folder = tempfile.mkdtemp(prefix="trollbridge-run-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _split(text: str) -> tuple[list[str], list[Line]]:
@@ -181,14 +193,19 @@ def talk(
     return Dialogue(popen, writes, reads, before)
 
 
-def talk_on_a_terminal(*arguments: str, under_a_shell: bool = False, more: Mapping[str, str] | None = None) -> Dialogue:
+def talk_on_a_terminal(
+    *arguments: str,
+    under_a_shell: bool = False,
+    more: Mapping[str, str] | None = None,
+    command: Sequence[str] = (COMMAND,),
+) -> Dialogue:
     """Start the command as the leader of a session of its own, or under a shell that is, on a new terminal."""
     before = descendants()
     ours, theirs = os.openpty()
     start = '"$@"; exit $?' if under_a_shell else 'exec "$@"'
     leader = f"exec <>/proc/self/fd/0 >&0 2>&0; {start}"  # a leader without a terminal gets the first that it opens
     popen = subprocess.Popen(
-        ["/bin/sh", "-c", leader, "sh", COMMAND, *arguments],
+        ["/bin/sh", "-c", leader, "sh", *command, *arguments],
         stdin=theirs,
         cwd=APPLICATIONS,
         env=environment({"TERM": "xterm", "NO_COLOR": "1", **(more or {})}),

@@ -13,11 +13,12 @@ from trollbridge.actors.app import App, Child
 from trollbridge.actors.granting import WAITS
 from trollbridge.actors.handler import exported, handler
 from trollbridge.actors.log import Line
+from trollbridge.actors.operations.events import EVENTS
 from trollbridge.messages import grants as grammar
 from trollbridge.messages.control import NoticeKind
-from trollbridge.messages.errors import UsageError
+from trollbridge.messages.errors import Refused, UsageError
 from trollbridge.messages.grants import Between, Grant, Longest, Matching, OneOf
-from trollbridge.ui_adapter import explain_log, explain_rules, explain_words
+from trollbridge.ui_adapter import explain_events, explain_log, explain_rules, explain_words
 from trollbridge.ui_adapter.explain_rules import Answer, Explanation, explain, parsed
 from trollbridge.ui_adapter.lint_finding import FORMAT, Findings
 from trollbridge.ui_adapter.manifests import Described
@@ -222,6 +223,45 @@ def test_whatever_the_broker_or_a_server_refuses_has_its_sentence() -> None:
     assert {each.event for each in told} == {each.value for each in NoticeKind} - silent
 
 
+def test_a_process_that_failed_was_refused_nothing() -> None:
+    """It stands in the log for what it is; no rule of a declaration is behind it."""
+    assert [*explain_log.explained(APP, [(1, _line("process.failed"))])] == []
+    [said] = explain_events.meanings("process.failed")
+    assert (said.rule, bool(said.change)) == ("", True)
+
+
+# Names of events and errors.
+
+
+def test_every_event_and_every_error_has_a_meaning_and_what_to_do() -> None:
+    """Whatever name a person met in the log or in an exception."""
+    for name in EVENTS:
+        [said] = explain_events.meanings(name)
+        assert (said.name, said.means, said.severity) == (name, EVENTS[name].means, EVENTS[name].severity.name.lower())
+        assert said.change
+    for event in (each for each in NoticeKind if each.value in explain_log.RULES):
+        assert explain_events.meanings(event.value)[0].rule == explain_log.RULES[event.value].says
+    ring = explain_events.meanings("ring")
+    assert len(ring) > 4
+    assert all(each.name.startswith("ring.") for each in ring)
+    refused = explain_events.meanings("Refused")[0]
+    assert (refused.means, "trollbridge explain" in refused.change) == (str(Refused()), True)
+    for name in ("RingDismantled", "ServerLost", "Quarantined", "heartbeat", "outcome", "quarantine", "epoch"):
+        said, *_ = explain_events.meanings(name)
+        assert (said.name, said.means[-1], bool(said.change)) == (name, ".", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("ring.seald", "ring.sealed"), ("NotGrantd", "NotGranted"), ("\x1b[2J", "")]
+)
+def test_an_unknown_name_is_told_with_the_nearest(name: str, hint: str) -> None:
+    """As data: printable."""
+    with pytest.raises(UsageError) as raised:
+        explain_events.meanings(name)
+    assert hint in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
 # The commands.
 
 _DECLARATION: Final = """
@@ -297,3 +337,16 @@ def test_explain_answers_for_the_operator(folder: Path) -> None:
         found = msgspec.json.decode(as_json.output, type=dict[str, object])
         assert found["format"] == explain_rules.FORMAT
         assert key in found
+
+
+def test_explain_tells_what_an_event_means(folder: Path) -> None:
+    """No application is needed, or imported; as JSON for programs."""
+    told = run("explain", "uid.refused", folder=folder)
+    head, *lines = told.output.splitlines()
+    assert (told.code, head) == (0, "uid.refused (warning)")
+    assert [line.split()[0] for line in lines if line[2] != " "] == ["means", "rule", "to"]
+    as_json = run("explain", "ring", "--json", folder=folder)
+    found = msgspec.json.decode(as_json.output, type=explain_events.Meanings)
+    assert {each.name.partition(".")[0] for each in found.meanings} == {"ring"}
+    unknown = run("explain", "declared", folder=folder)
+    assert (unknown.code, "MODULE:APP" in unknown.said[-1]) == (2, True)

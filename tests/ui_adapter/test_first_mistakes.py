@@ -82,7 +82,7 @@ MISTAKES: Final[dict[str, tuple[Callable[[], object], type[TrollbridgeError]]]] 
         lambda: ANY.load_plugin("plug.py"),
         UsageError,
     ),
-    "The trust ring": (lambda: ANY.load_plugin(Path(__file__)), RingDismantled),
+    "There is no sealed ring, and no plugin was loaded": (lambda: ANY.load_plugin(Path(__file__)), RingDismantled),
     "approve and refuse take one of what bridge.approvals() returns, not a str": (lambda: ANY.approve("x"), UsageError),
     "a value of the type bytes is no Sealed value": (lambda: ANY.open(b"x"), UsageError),
     "this is a promise of a value, and no event loop runs here": (lambda: list(Promise[int]()), UsageError),
@@ -141,7 +141,7 @@ def test_what_is_no_exit_code_is_told(returned: object, code: int, said: list[st
             return returned
 
     told: list[str] = []
-    assert carry_out(Work(), Client(), told.append) == code
+    assert carry_out(Work(), Client(), lambda text, _: told.append(text)) == code
     assert [each.partition(":  ")[0].split(": return")[0] for each in told] == said
 
 

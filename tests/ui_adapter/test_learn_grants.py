@@ -62,9 +62,10 @@ APP: Final = App(
 
 def heard(*events: tuple[str, str, str, str]) -> Heard:
     """Return what is heard of a run with these events, as the broker tells them: event, member, detail, why."""
-    found = Heard(Log(lambda _: None), widened(APP, EXPORTED))
+    log = Log(lambda _: None)
+    found = Heard(log, widened(APP, EXPORTED))
     for event, member, detail, why in events:
-        found.line(event, 1, member=member, told_by="broker", detail=detail, why=why)
+        log.line(event, 1, member=member, told_by="broker", detail=detail, why=why)
     return found
 
 
@@ -130,7 +131,7 @@ def test_no_text_that_is_told_gets_into_the_draft() -> None:
         *(("call.refused", "plugin", "sign rule 1", f"{number}{why}") for number in range(2 * MOST_REFUSED)),
     )
     for event, detail in (("grant.used", "notary.sign"), ("lease.refused", "")):
-        run_of_it.line(event, 1, member="plugin", told_by="notary", detail=detail)
+        run_of_it.hear(Line(time=0, event=event, epoch=1, member="plugin", told_by="notary", detail=detail))
     assert run_of_it.used == set()
     assert set(draft(APP, run_of_it)) == {"clerk", "console"}
     printed = [*lines(APP, run_of_it)]
@@ -150,7 +151,10 @@ def test_who_was_not_there_and_who_comes_with_a_sandbox_gets_no_proposal() -> No
 def test_what_is_heard_is_passed_on() -> None:
     """The log of a run in learn mode lacks nothing."""
     written: list[str] = []
-    Heard(Log(written.append), APP).line("grant.used", 3, member="console", detail="notary.sign")
+    log = Log(written.append)
+    found = Heard(log, APP)
+    log.line("grant.used", 3, member="console", told_by="broker", detail="notary.sign")
+    assert found.used == {("console", "notary.sign")}
     assert len(written) == 1
     assert '"epoch":3,"member":"console","detail":"notary.sign"' in written[0]
 

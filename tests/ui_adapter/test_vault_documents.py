@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.ui_adapter.commands import COMMAND, PATIENCE, environment
+from tests.ui_adapter.commands import PATIENCE, environment
 from tests.ui_adapter.vaults import Safe
 from trollbridge.actors import exits
 from trollbridge.ui_adapter.vault import exit_codes
@@ -37,7 +37,7 @@ class Desk(NamedTuple):
 
 @pytest.fixture(name="desk", scope="module")
 def _desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    safe = Safe(tmp_path_factory.mktemp("documents"))
+    safe = Safe(tmp_path_factory.mktemp("documents"), cheap=True)
     safe.create()
     ada, ben = (
         safe.must("key", "generate", name, "--json").json["fingerprint"]
@@ -174,7 +174,7 @@ def test_a_file_that_appears_while_the_password_is_asked_for_stays(desk: Desk) -
     os.mkfifo(words)
     out = safe.place / "theirs"
     popen = subprocess.Popen(
-        [COMMAND, *command, "--password-file", str(words)],
+        [*safe.command, *command, "--password-file", str(words)],
         stderr=subprocess.PIPE,
         cwd=safe.place,
         env=environment(safe.variables),
@@ -233,7 +233,7 @@ def test_a_command_that_is_stopped_in_the_middle_leaves_nothing(desk: Desk) -> N
     log = safe.place / "log"
     words = ("file", "seal", "-o", str(safe.place / "stopped"), "--log", str(log), "--password-file")
     popen = subprocess.Popen(
-        [COMMAND, *words, str(safe.password)],
+        [*safe.command, *words, str(safe.password)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -248,4 +248,4 @@ def test_a_command_that_is_stopped_in_the_middle_leaves_nothing(desk: Desk) -> N
     _, said = popen.communicate(timeout=PATIENCE)
     assert popen.returncode == 128 + signal.SIGINT
     assert b"Traceback" not in said
-    assert desk.left() == before | {"log"}
+    assert desk.left() == before | {"log", "log.head"}

@@ -18,7 +18,7 @@ KEY_PASSWORD = b"the key's own"
 
 @pytest.fixture(name="safe", scope="module")
 def _safe(tmp_path_factory: pytest.TempPathFactory) -> Safe:
-    safe = Safe(tmp_path_factory.mktemp("keys"))
+    safe = Safe(tmp_path_factory.mktemp("keys"), cheap=True)
     safe.create()
     return safe
 

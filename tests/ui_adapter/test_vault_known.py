@@ -89,7 +89,7 @@ def test_where_nothing_can_be_noted_that_is_told_and_the_work_goes_on(capsys: py
 
 def test_a_replaced_vault_is_refused_by_every_command_until_it_is_adopted(tmp_path: Path) -> None:
     """A47: nothing is asked and nothing stored; `status` tells it; another path and another account know nothing."""
-    safe = Safe(tmp_path)
+    safe = Safe(tmp_path, cheap=True)
     safe.create()
     shutil.move(safe.path.parent, tmp_path / "taken")
     more = {"XDG_STATE_HOME": str(tmp_path / "thief")}

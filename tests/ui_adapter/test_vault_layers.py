@@ -20,7 +20,7 @@ class _Session(Safe):
     """A vault, and the desktop session that its commands run in."""
 
     def __init__(self, place: Path, service: SecretService) -> None:
-        super().__init__(place)
+        super().__init__(place, cheap=True)
         self._service = service
 
     @property

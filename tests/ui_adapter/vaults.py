@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.harness.ordinary import NOBODY, ROOT, ordinary
@@ -12,10 +14,10 @@ from tests.ui_adapter.commands import COMMAND, PATIENCE, Dialogue, environment, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 PASSWORD: Final = "correct horse battery staple"
 WRONG: Final = "incorrect horse"
+_CHEAPLY: Final = str(Path(__file__).with_name("cheaply.py"))
 
 
 class Done(NamedTuple):
@@ -39,9 +41,14 @@ class Done(NamedTuple):
 class Safe:
     """One vault and its password's file, each in a folder of its own."""
 
-    def __init__(self, place: Path, *, as_nobody: bool = False) -> None:
-        """Take an empty folder; `as_nobody`: every command is an ordinary user's, who owns the folder then."""
+    def __init__(self, place: Path, *, as_nobody: bool = False, cheap: bool = False) -> None:
+        """Take an empty folder; `as_nobody`: every command is an ordinary user's, who owns the folder then.
+
+        `cheap`: a guess at the password costs nothing; for tests of what comes after it (`cheaply`).
+        """
         self.place: Final = place
+        self.command: Final = (sys.executable, "-I", _CHEAPLY) if cheap else (COMMAND,)
+        """What the vault is reached by: `trollbridge`."""
         self._as_nobody = as_nobody
         self.path: Final = place / "vault" / "test.vault"
         self.password: Final = place / "password"
@@ -70,7 +77,7 @@ class Safe:
         output: int = subprocess.PIPE,
     ) -> Done:
         """Run the command with exactly these arguments, in a session without a terminal; `keep` these descriptors."""
-        command = [COMMAND, *arguments]
+        command = [*self.command, *arguments]
         done = subprocess.run(
             ordinary(command, self.place) if self._as_nobody else command,
             input=data,
@@ -112,4 +119,4 @@ class Safe:
 
     def on_a_terminal(self, *arguments: str) -> Dialogue:
         """Start the command on a terminal, where nothing gives the password."""
-        return talk_on_a_terminal(*arguments, more=self.variables)
+        return talk_on_a_terminal(*arguments, more=self.variables, command=self.command)

@@ -112,7 +112,7 @@ def _of_the_tree() -> set[str]:
     return {
         f"trollbridge/{path.relative_to(REPOSITORY).as_posix()}"
         for folder in FOLDERS
-        for pattern in ("*.py", "*.md", "py.typed")
+        for pattern in ("*.py", "*.md", "*.schema.json", "py.typed")
         for path in REPOSITORY.joinpath(folder).rglob(pattern)
     }
 

@@ -107,9 +107,9 @@ class Reach:
     def lease(self, name: HandlerName) -> list[bytes]:
         """Return the UIDs held for a handler; ask for some if there are none, and return none if none are given."""
         membership = self.membership
-        if not membership._leases.get(name):
+        if not membership.leases.get(name):
             self.request(name)
-        return [bytes(each) for each in membership._leases.get(name, ())]
+        return [bytes(each) for each in membership.leases.get(name, ())]
 
     def request(self, name: str) -> int:
         """Ask the broker for UIDs of any handler; return how many it gave. Raises `TimeoutError` without an answer."""
@@ -134,7 +134,7 @@ class Reach:
         name = self.named(method)
         if not self.lease(name):
             raise PermissionError
-        found = self.membership._leases[name].take(self.membership.peers)
+        found = self.membership.leases[name].take(self.membership.peers)
         if found is None:
             raise PermissionError
         return found[1]

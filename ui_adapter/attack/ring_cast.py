@@ -58,6 +58,7 @@ def cast(app: App) -> Cast:
     second = _disguised(Child(str(EXTENSION), name=accomplice), EXTENSION, target)
     copied.enclaves = (*app.enclaves, Child(TARGET, name=target))
     copied.extensions = (extension, second)
+    copied.ungroup()
     copied.grants = app.grants | {
         copied.ui.member: app.grants[app.ui.member] + _all(target, _OF_UI),
         extension.member: app.grants.get(extension.member, ()) + _all(target, _OF_EXTENSION),
@@ -71,6 +72,7 @@ def alone(whole: Cast) -> Cast:
     """Return the same without the user's enclaves: for attacks that end processes by force."""
     app = copy.copy(whole.app)
     app.enclaves, app.hosts = app.enclaves[-1:], ()
+    app.ungroup()
     prefix = f"{whole.target}."
     app.grants = {
         member: tuple(each for each in granted if each.handler.startswith(prefix))

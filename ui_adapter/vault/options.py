@@ -163,7 +163,7 @@ def ordering(
                 as_json=as_json,
                 wait=wait,
             )
-            sys.exit(launch.run(request, log_to(log, quiet=True), least))
+            sys.exit(launch.run(request, log_to(log, quiet=True, wait=wait), least))
 
         command = click.command(name, cls=_VaultCommand, epilog=EPILOG, context_settings=SETTINGS)(run)
         command.params += [*((_JSON,) if reports else ()), *(_KEY if uses_key else ())]
