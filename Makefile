@@ -62,11 +62,15 @@ demo: $(VENV)/.runtime $(VENV)/.linked ## the main job on real files; installs o
 test: check system ## the gates, then every test in random order, then coverage
 	@$(BIN)/pytest --numprocesses $(WORKERS) --maxprocesses 8 --cov --cov-report=term
 
+# The two type checkers take one processor each.
 check: venv ## lint, format, mypy, pyright
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy $(CHECKED)
-	$(BIN)/basedpyright $(CHECKED)
+	$(BIN)/mypy $(CHECKED) & mypy=$$!
+	status=0
+	$(BIN)/basedpyright $(CHECKED) || status=1
+	wait $$mypy || status=1
+	exit $$status
 
 bench: venv ## what the lock costs, speed beside the peers, each in an environment of its own, and calls under a flood
 	@$(BIN)/python tests/benchmarks/run.py

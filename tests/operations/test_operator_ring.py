@@ -217,9 +217,10 @@ def test_what_an_operator_asks_forms_the_ring_anew_and_counts_as_no_failure(plac
             seen = [client.status()]
             client.follow()
             acts = (client.restart, lambda: client.restart("probe"), client.rekey, lambda: client.restart("puppet"))
-            for act in acts:
+            for epoch, act in enumerate(acts, 2):
                 _sealed(client, act)
                 seen.append(client.status())
+                puppet.await_epoch(epoch)  # the log knows of the seal before the user interface does
                 assert puppet.result("probe.echo", b"again") == b"again"
         assert puppet.stop() == 128 + signal.SIGTERM
     assert [(each.epoch, each.state, each.restarts) for each in seen] == [(n, "sealed", 0) for n in range(1, 6)]
