@@ -71,7 +71,7 @@ def distribution(histogram: Sequence[int]) -> Distribution:
     ends = [least(number + 1) for number in range(BUCKETS)]
     running = list(accumulate(histogram))
     cumulative = [max((running[at] for at, end in enumerate(ends) if end <= bound), default=0) for bound in BOUNDS]
-    middles = ((least(number) + ends[number]) / 2e6 for number in range(BUCKETS))
+    middles = ((least(number) + ends[number] - 1) / 2e6 for number in range(BUCKETS))  # of whole microseconds
     total = sum(count * middle for count, middle in zip(histogram, middles, strict=True))
     return Distribution((*cumulative, running[-1]), total)
 
