@@ -41,9 +41,21 @@ def ask(prompt: str, option: str = "--password") -> str:
 
     try:
         return getpass(prompt)
-    except (EOFError, KeyboardInterrupt):
-        say("")  # the prompt's line has no end yet
+    except EOFError:
+        _end_line()
         raise KeyboardInterrupt from None
+    except BaseException:
+        _end_line()
+        raise
+
+
+def _end_line() -> None:
+    """End the prompt's line; Ctrl-C reaches the supervisor too, which may have this process end in the middle of it."""
+    try:
+        say("")
+    except SystemExit:
+        say("")
+        raise
 
 
 def say(text: str) -> None:
