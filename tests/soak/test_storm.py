@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHORT: Final = ("full disk", "SIGKILL of porter", "new keys")
-PACE: Final = 0.01
+PACE: Final = 0.003
 
 
 def test_after_each_accident_every_call_has_its_end_and_nothing_is_left_over() -> None:
@@ -24,7 +24,7 @@ def test_after_each_accident_every_call_has_its_end_and_nothing_is_left_over() -
     weather = rage(SHORT, told.append, PACE)
     assert weather.accidents == Counter(SHORT)
     assert len(told) == len(SHORT)
-    assert weather.ends["answered"] > len(SHORT)  # calls were answered between the accidents, however slow the machine
+    assert weather.ends["answered"] > 100
     assert {end.partition(":")[0] for end in weather.ends} <= {"answered", "done", "unknown", "not-started"}
     assert weather.small_disk == (os.geteuid() == 0)
 

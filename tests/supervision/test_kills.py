@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from typing import TYPE_CHECKING, Any, Final
@@ -125,9 +124,10 @@ def test_members_that_are_killed_at_once_are_all_replaced(members: tuple[str, ..
     """A59, K6: several deaths, one fall, one new ring."""
     with perform() as puppet:
         old = [puppet.pid(member) for member in members]
+        puppet.interrupt(signal.SIGSTOP)  # so that it learns of all of them at once, and ends none of them itself
         for pid in old:
-            with contextlib.suppress(ProcessLookupError):  # the first death may have cost the others theirs by now
-                os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+        puppet.interrupt(signal.SIGCONT)
         puppet.await_epoch(2)
         assert len(puppet.lines("ring.dismantled", epoch=1)) == 1
         assert {each.pid for each in puppet.lines("process.ended", epoch=1)} >= set(old)
