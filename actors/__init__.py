@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from trollbridge.actors.hosts.declaring import Files as Files
     from trollbridge.actors.hosts.declaring import Programs as Programs
     from trollbridge.actors.hosts.program import Program as Program
-    from trollbridge.actors.intensity import Intensity as Intensity
-    from trollbridge.actors.promise import Promise as Promise
-    from trollbridge.actors.rekeying import Rekey as Rekey
-    from trollbridge.actors.stream import Stream as Stream
-    from trollbridge.actors.streaming import Pause as Pause
-    from trollbridge.actors.streaming import Progress as Progress
-    from trollbridge.actors.streaming import Topic as Topic
+    from trollbridge.actors.supervision.intensity import Intensity as Intensity
+    from trollbridge.actors.calling.promise import Promise as Promise
+    from trollbridge.actors.supervision.rekeying import Rekey as Rekey
+    from trollbridge.actors.calling.stream import Stream as Stream
+    from trollbridge.actors.serving.streaming import Pause as Pause
+    from trollbridge.actors.serving.streaming import Progress as Progress
+    from trollbridge.actors.serving.streaming import Topic as Topic
     from trollbridge.actors.supervision.declaring import Group as Group
     from trollbridge.messages.grants import Between as Between
     from trollbridge.messages.grants import Grant as Grant
@@ -41,20 +41,20 @@ _HOMES = {
     "Grant": "trollbridge.messages.grants",
     "Group": "trollbridge.actors.supervision.declaring",
     "HostActor": "trollbridge.actors.host",
-    "Intensity": "trollbridge.actors.intensity",
+    "Intensity": "trollbridge.actors.supervision.intensity",
     "Longest": "trollbridge.messages.grants",
     "Matching": "trollbridge.messages.grants",
     "OneOf": "trollbridge.messages.grants",
-    "Pause": "trollbridge.actors.streaming",
+    "Pause": "trollbridge.actors.serving.streaming",
     "Program": "trollbridge.actors.hosts.program",
     "Programs": "trollbridge.actors.hosts.declaring",
-    "Progress": "trollbridge.actors.streaming",
-    "Promise": "trollbridge.actors.promise",
-    "Rekey": "trollbridge.actors.rekeying",
+    "Progress": "trollbridge.actors.serving.streaming",
+    "Promise": "trollbridge.actors.calling.promise",
+    "Rekey": "trollbridge.actors.supervision.rekeying",
     "Sandbox": "trollbridge.messages.sandbox",
     "Several": "trollbridge.actors.hosts.arguments",
-    "Stream": "trollbridge.actors.stream",
-    "Topic": "trollbridge.actors.streaming",
+    "Stream": "trollbridge.actors.calling.stream",
+    "Topic": "trollbridge.actors.serving.streaming",
 }
 
 __all__ = [

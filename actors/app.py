@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from msgspec import structs
 
 from trollbridge.actors.child_spec import Child, importable, level, name_of
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.isolation.limits import MEMORY
 from trollbridge.actors.reference import ActorRef
-from trollbridge.actors.rekeying import Rekey, planned
+from trollbridge.actors.supervision.rekeying import Rekey, planned
 from trollbridge.actors.supervision.declaring import OF_A_CHILD, Kept, Leaf, Strategy, checked, grow
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.grants import DECIDING, Grant
@@ -28,7 +28,7 @@ from trollbridge.messages.posture import Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trollbridge.actors.log import Log
+    from trollbridge.actors.operations.log import Log
     from trollbridge.actors.supervision.declaring import Group
 
 __all__ = ["App", "Child"]
@@ -106,8 +106,8 @@ class App:
 
         `log`: where its lines go; None: nowhere. Why the application could not run is told on standard error anyway.
         """
-        from trollbridge.actors.log import Log  # noqa: PLC0415  # declaring an application starts nothing
-        from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # as above
+        from trollbridge.actors.operations.log import Log  # noqa: PLC0415  # declaring an application starts nothing
+        from trollbridge.actors.supervision.supervisor import Supervisor  # noqa: PLC0415  # as above
 
         chosen = Log(lambda _line: None) if log is None else None if log == "stderr" else log
         return Supervisor(self, chosen, name=self.name).run()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
-from trollbridge.actors.grantable import offer
-from trollbridge.actors.places import defined
-from trollbridge.actors.streaming import KNOWN, stream_types
+from trollbridge.actors.serving.grantable import offer
+from trollbridge.actors.processes.places import defined
+from trollbridge.actors.serving.streaming import KNOWN, stream_types
 from trollbridge.messages.codec import BUILTIN, Codec, encode
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import HANDLER
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Concatenate
 
-    from trollbridge.actors.grantable import Handler, Marker
+    from trollbridge.actors.serving.grantable import Handler, Marker
     from trollbridge.messages.grants import Grant
 
 P = ParamSpec("P")
@@ -89,7 +89,7 @@ def handler(
 
 def _check(grant: Grant, function: Callable[..., object]) -> None:
     """Raise `DeclarationError` for a grant that does not fit the function; the process that serves it checks again."""
-    from trollbridge.actors.granting import check_conditions  # noqa: PLC0415  # only who declares an application needs it
+    from trollbridge.actors.serving.granting import check_conditions  # noqa: PLC0415  # only who declares an application needs it
 
     try:
         hints = typing.get_type_hints(function)

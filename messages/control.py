@@ -309,7 +309,7 @@ class NoticeKind(enum.StrEnum):
 class Notice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
     """Something for the log. No field holds what a user or a member wrote, but for the path in a `SANDBOX_DENIED`.
 
-    Who sends one may be hostile: see `permits.NOTICES` and `actors/notices.py` for what is believed.
+    Who sends one may be hostile: see `permits.NOTICES` and `actors/supervision/notices.py` for what is believed.
     """
 
     kind: NoticeKind

@@ -9,11 +9,11 @@ import abc
 import asyncio
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.caller import CallerActor
+from trollbridge.actors.processes.caller import CallerActor
 from trollbridge.ui_adapter.bridge import Bridge
 
 if TYPE_CHECKING:
-    from trollbridge.actors.client import Client
+    from trollbridge.actors.calling.client import Client
 
 
 class AsyncUiActor(CallerActor):

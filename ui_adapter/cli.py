@@ -35,7 +35,7 @@ from trollbridge.ui_adapter.vault.vault_commands import vault
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.log import Log
+    from trollbridge.actors.operations.log import Log
     from trollbridge.actors.operations.metrics import Publish
 
 EXIT_CODES: Final = (
@@ -192,7 +192,7 @@ def _publish_to(path: str) -> Publish:
 
 
 def _supervise(app: App, log: Log, name: str, publish: Publish | None) -> int:
-    from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
+    from trollbridge.actors.supervision.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
     with booting():
         return Supervisor(app, log, name=name, publish=publish).run()

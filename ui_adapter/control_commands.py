@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
     from trollbridge.ui_adapter.operator_client import OperatorClient
 
 FAILED: Final = 1
@@ -121,7 +121,7 @@ def _until(client: OperatorClient, seconds: float, done: Callable[[Line], bool],
     """Wait for the line of the log that says so, and tell it in the words `ready`, which may name its epoch."""
     import msgspec  # noqa: PLC0415
 
-    from trollbridge.actors.log import Line  # noqa: PLC0415
+    from trollbridge.actors.operations.log import Line  # noqa: PLC0415
     from trollbridge.ui_adapter.operator_client import ConnectionEnded  # noqa: PLC0415
 
     started = time.monotonic()

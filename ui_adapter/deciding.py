@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import structs
 
-from trollbridge.actors.proxies import HandlerProxy
+from trollbridge.actors.calling.proxies import HandlerProxy
 from trollbridge.messages.codec import BUILTIN
 from trollbridge.messages.errors import NoSuchHandler, UsageError
 from trollbridge.messages.grants import DECIDING, MOST_SHOWN, MOST_WAITING, CallApproval, Shown, fit
 from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:
-    from trollbridge.actors.promise import Promise
-    from trollbridge.actors.proxies import Calls
+    from trollbridge.actors.calling.promise import Promise
+    from trollbridge.actors.calling.proxies import Calls
 
 _LIST, _APPROVE, _REFUSE = DECIDING
 PATIENCE: Final = 10.0

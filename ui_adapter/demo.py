@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.log import Log
+from trollbridge.actors.operations.log import Log
 from trollbridge.ui_adapter.demo_gnupg import end_agent
 
 if TYPE_CHECKING:
-    from trollbridge.actors.supervisor import Supervisor
+    from trollbridge.actors.supervision.supervisor import Supervisor
 
 LOG: Final = "log.jsonl"
 VAULT: Final = "vault/demo.vault"
@@ -40,7 +40,7 @@ def application(place: Path) -> App:
 
 
 def _supervisor(place: Path, descriptor: int) -> Supervisor:
-    from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # the command line is read without it
+    from trollbridge.actors.supervision.supervisor import Supervisor  # noqa: PLC0415  # the command line is read without it
 
     return Supervisor(application(place), Log(lambda line: os.write(descriptor, line.encode())))
 

@@ -27,7 +27,7 @@ from trollbridge.ui_adapter.screen import Screen, amount
 if TYPE_CHECKING:
     import msgspec
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
 ADA: Final = "Ada <ada@example.org>"
 BEN: Final = "Ben <ben@example.org>"

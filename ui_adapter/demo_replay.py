@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from threading import Lock
 
-    from trollbridge.actors.client import Client
-    from trollbridge.actors.endpoint import Endpoint
-    from trollbridge.actors.membership import Membership
+    from trollbridge.actors.calling.client import Client
+    from trollbridge.actors.processes.endpoint import Endpoint
+    from trollbridge.actors.calling.membership import Membership
     from trollbridge.ui_adapter.bridge import Bridge
 
 

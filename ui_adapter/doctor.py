@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.log import Line, Log
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.messages.posture import Evidence, Level, Posture, lowest
 from trollbridge.ui_adapter import doctor_keychain, doctor_machine
 from trollbridge.ui_adapter.doctor_machine import Fact
@@ -79,7 +79,7 @@ def application() -> App:
 
 def measure() -> tuple[tuple[Posture, ...], str]:
     """Run the application; return the posture of each process, and why it failed if it did. Writes to no terminal."""
-    from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # it cannot even be imported elsewhere
+    from trollbridge.actors.supervision.supervisor import Supervisor  # noqa: PLC0415  # it cannot even be imported elsewhere
 
     lines: list[Line] = []
     try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
     from trollbridge.ui_adapter.explain_log import Told
     from trollbridge.ui_adapter.explain_rules import Explanation
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from trollbridge.actors.granting import WAITS
-from trollbridge.actors.routing import MOST_STRIKES
+from trollbridge.actors.serving.granting import WAITS
+from trollbridge.actors.broker.routing import MOST_STRIKES
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.vault import printable
 from trollbridge.ui_adapter import explain_words
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
     from trollbridge.messages.grants import Grant
 
 _RULED: Final = re.compile(r"(?P<method>[A-Za-z0-9_]{1,200}) rule (?P<rule>[0-9]{1,6})(?![0-9])")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from trollbridge.actors.granting import Rule
+from trollbridge.actors.serving.granting import Rule
 from trollbridge.messages.errors import UsageError
 from trollbridge.messages.ids import Role
 from trollbridge.messages.signature import OneOf, Scalar, TypeSpec, realise, sentence

@@ -20,9 +20,9 @@ from trollbridge.ui_adapter.whole_file import NotRead, NotWritten, WholeFile, wh
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
-    from trollbridge.actors.promise import Promise
-    from trollbridge.actors.proxies import MemberProxy
-    from trollbridge.actors.stream import Stream
+    from trollbridge.actors.calling.promise import Promise
+    from trollbridge.actors.calling.proxies import MemberProxy
+    from trollbridge.actors.calling.stream import Stream
     from trollbridge.ui_adapter.streaming import Progress, Readable
 
 PIECE: Final = 512 * 1024

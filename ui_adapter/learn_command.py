@@ -13,11 +13,11 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.child import load
+from trollbridge.actors.processes.child import load
 from trollbridge.actors.isolation.libraries import folders
-from trollbridge.actors.learning import Recorder
-from trollbridge.actors.log import to_stderr
-from trollbridge.actors.supervisor import Supervisor
+from trollbridge.actors.supervision.learning import Recorder
+from trollbridge.actors.operations.log import to_stderr
+from trollbridge.actors.supervision.supervisor import Supervisor
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError
 from trollbridge.messages.ids import Role
 from trollbridge.messages.sandbox import NOTHING, checked
@@ -27,7 +27,7 @@ from trollbridge.ui_adapter.learn_report import BANNER, HEAD, OVER, lines
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App, Child
-    from trollbridge.actors.log import Log
+    from trollbridge.actors.operations.log import Log
     from trollbridge.messages.sandbox import Sandbox
 
 

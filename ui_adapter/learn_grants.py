@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.log import Line, Log
+    from trollbridge.actors.operations.log import Line, Log
     from trollbridge.ui_adapter.manifests import Manifest
 
 HEAD: Final = "# Proposed grants: what was called in this run. What is declared already stays."

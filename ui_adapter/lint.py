@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import BROKER

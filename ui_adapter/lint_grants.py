@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import structs
 
-from trollbridge.actors.granting import check_conditions
+from trollbridge.actors.serving.granting import check_conditions
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import Role
 from trollbridge.messages.signature import sentence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 import msgspec
 
-from trollbridge.actors.log import Line, Log
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations import log_key
 from trollbridge.actors.operations.chain import Chain
 from trollbridge.actors.operations.journal import Journal

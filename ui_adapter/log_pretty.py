@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.messages.vault import printable
 
 if TYPE_CHECKING:

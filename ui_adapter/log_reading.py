@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

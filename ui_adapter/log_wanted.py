@@ -16,7 +16,7 @@ from trollbridge.messages.vault import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
 _DURATION: Final = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 import click
 import msgspec
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.events import EVENTS, Severity
 from trollbridge.messages.operator import MOST_RECENT
 from trollbridge.ui_adapter import log_tail

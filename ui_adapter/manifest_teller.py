@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trollbridge.actors.child import load
+from trollbridge.actors.processes.child import load
 from trollbridge.actors.handler import exported
 from trollbridge.actors.isolation import kernel
 from trollbridge.messages.errors import TrollbridgeError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from trollbridge.actors.proxies import MemberProxy
-from trollbridge.actors.stream import Stream
+from trollbridge.actors.calling.proxies import MemberProxy
+from trollbridge.actors.calling.stream import Stream
 from trollbridge.ui_adapter.bridge import Bridge
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, TracerProvider
 
-    from trollbridge.actors.client import Client
-    from trollbridge.actors.promise import Promise
-    from trollbridge.actors.route import Route
+    from trollbridge.actors.calling.client import Client
+    from trollbridge.actors.calling.promise import Promise
+    from trollbridge.actors.calling.route import Route
     from trollbridge.messages.ids import HandlerName
     from trollbridge.messages.ring_key import Sealed
 

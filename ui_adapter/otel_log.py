@@ -13,7 +13,7 @@ import msgspec
 from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider

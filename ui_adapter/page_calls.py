@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 import msgspec
 import pykka
 
-from trollbridge.actors.stream import Stream
+from trollbridge.actors.calling.stream import Stream
 from trollbridge.messages.errors import (
     DeclaredError,
     InvalidArguments,
@@ -38,7 +38,7 @@ from trollbridge.ui_adapter.page_values import give, take
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
     from trollbridge.ui_adapter.bridge import Bridge
     from trollbridge.ui_adapter.page_values import Tree, Value
 

@@ -21,7 +21,7 @@ from trollbridge.messages.errors import UsageError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from trollbridge.actors.client import Client
+    from trollbridge.actors.calling.client import Client
 
 
 def load_plugin(client: Client, reference: str | os.PathLike[str]) -> ModuleType:

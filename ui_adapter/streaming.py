@@ -17,7 +17,7 @@ from trollbridge.ui_adapter.whole_file import NotRead
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
     from trollbridge.messages.vault_documents import Job, Piece, Report
     from trollbridge.ui_adapter.bridge import HandlerProxy, MemberProxy
     from trollbridge.ui_adapter.whole_file import Sink

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.proxies import HandlerProxy
+from trollbridge.actors.calling.proxies import HandlerProxy
 from trollbridge.messages.errors import NoSuchHandler
 from trollbridge.messages.grants import DECIDING
 from trollbridge.messages.ids import HandlerName
@@ -20,8 +20,8 @@ from trollbridge.ui_adapter.stubs_table import stub_of, table_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trollbridge.actors.client import Client
-    from trollbridge.actors.route import Route
+    from trollbridge.actors.calling.client import Client
+    from trollbridge.actors.calling.route import Route
     from trollbridge.ui_adapter.stubs_table import Stub, Table
 
 

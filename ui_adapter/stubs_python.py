@@ -121,9 +121,9 @@ class Names:
 
     def imports(self, table: Table) -> list[str]:
         """Return the imports that the types need."""
-        found = ["from trollbridge.actors.promise import Promise"]
+        found = ["from trollbridge.actors.calling.promise import Promise"]
         if any(each.item is not None for each in table.stubs):
-            found.append("from trollbridge.actors.stream import Stream")
+            found.append("from trollbridge.actors.calling.stream import Stream")
         if any(record == SEALED for _, record in self.records):
             found.append("from trollbridge.messages.ring_key import Sealed")
         return found
@@ -207,11 +207,11 @@ def interface(table: Table, caller: str, *, extension: bool) -> str:
         "from collections.abc import Callable",
         f"from typing import {', '.join(['Any', *names.protocol, 'Self'])}",
         "",
-        "from trollbridge.actors.caller import CallerActor as _CallerActor",
-        "from trollbridge.actors.client import Client as _Client",
+        "from trollbridge.actors.processes.caller import CallerActor as _CallerActor",
+        "from trollbridge.actors.calling.client import Client as _Client",
         *names.imports(table),
         "from trollbridge.ui_adapter.bridge import Bridge as _Bridge",
-        "from trollbridge.actors.proxies import MemberProxy as _MemberProxy",
+        "from trollbridge.actors.calling.proxies import MemberProxy as _MemberProxy",
         "from trollbridge.messages.ring_key import Sealed as _Sealed",
         *names.record_classes(),
         "",

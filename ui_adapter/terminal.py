@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pykka
 
-from trollbridge.actors.stream import Stream
+from trollbridge.actors.calling.stream import Stream
 from trollbridge.messages.errors import RingDismantled, StreamEnded, TrollbridgeError
 from trollbridge.messages.vault import KEYCHAIN_ONLY, MODES, VOCABULARY
 from trollbridge.ui_adapter import unlocking, words
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
     from trollbridge.messages.payloads import Progress
 
 PROMPT: Final = "> "

@@ -27,11 +27,11 @@ from trollbridge.actors.hosts.shares import Shares
 from trollbridge.actors.hosts.values import Change, Entry, NoSuchFile
 from trollbridge.actors.hosts.watching import Watch
 from trollbridge.actors.hosts.writing import Handles
-from trollbridge.actors.streaming import Pause
+from trollbridge.actors.serving.streaming import Pause
 from trollbridge.messages.errors import InvalidArguments, TooLarge
 
 if TYPE_CHECKING:
-    from trollbridge.actors.invocation import Caller
+    from trollbridge.actors.serving.invocation import Caller
 
 PIECE: Final = 128_000
 """Bytes that are read at a time: what fits one envelope."""

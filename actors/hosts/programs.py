@@ -23,7 +23,7 @@ from trollbridge.actors.hosts.program import Spec
 from trollbridge.actors.hosts.running import Run, reap
 from trollbridge.actors.hosts.values import Exit, NotDeclared, Output
 from trollbridge.actors.isolation import kernel, landlock
-from trollbridge.actors.streaming import Pause
+from trollbridge.actors.serving.streaming import Pause
 from trollbridge.messages.errors import DeclarationError, Overloaded
 
 if TYPE_CHECKING:

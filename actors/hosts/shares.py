@@ -12,7 +12,7 @@ from trollbridge.messages.errors import Overloaded
 from trollbridge.messages.ids import Role
 
 if TYPE_CHECKING:
-    from trollbridge.actors.invocation import Caller
+    from trollbridge.actors.serving.invocation import Caller
     from trollbridge.messages.ids import MemberId
 
 

@@ -26,7 +26,7 @@ from trollbridge.messages.errors import DeclaredError, InvalidArguments
 
 if TYPE_CHECKING:
     from trollbridge.actors.hosts.roots import Place, Roots
-    from trollbridge.actors.invocation import Caller
+    from trollbridge.actors.serving.invocation import Caller
     from trollbridge.messages.ids import MemberId
 
 MOST: Final = 16

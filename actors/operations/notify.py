@@ -19,8 +19,8 @@ from trollbridge.messages.vault import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-    from trollbridge.actors.log import Line, Log
-    from trollbridge.actors.reactor import Reactor
+    from trollbridge.actors.operations.log import Line, Log
+    from trollbridge.actors.processes.reactor import Reactor
 
 AGAIN: Final = 1.0
 """Seconds after which what was not taken is sent again."""

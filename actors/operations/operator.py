@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from trollbridge.actors import sockets
+from trollbridge.actors.processes import sockets
 from trollbridge.actors.operations.runtime_folder import Seat, peer_of
-from trollbridge.actors.reactor import Alarm
+from trollbridge.actors.processes.reactor import Alarm
 from trollbridge.messages import operator
 from trollbridge.messages.errors import Malformed, UsageError
 from trollbridge.messages.ids import SUPERVISOR
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
 
-    from trollbridge.actors.log import Line, Log
+    from trollbridge.actors.operations.log import Line, Log
     from trollbridge.actors.operations.runtime_folder import Peer
-    from trollbridge.actors.reactor import Reactor
+    from trollbridge.actors.processes.reactor import Reactor
     from trollbridge.messages.control import Measures
 
 MOST_WAITING: Final = 4 << 20

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.events import EVENTS
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

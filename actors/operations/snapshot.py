@@ -10,19 +10,19 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from trollbridge.actors.ends import how
+from trollbridge.actors.supervision.ends import how
 from trollbridge.messages import operator
 from trollbridge.messages.ids import SUPERVISOR, Role
 from trollbridge.messages.posture import KEPT
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.children import Children
-    from trollbridge.actors.log import Line, Log
-    from trollbridge.actors.postures import Postures
-    from trollbridge.actors.rings import Rings
-    from trollbridge.actors.spawn import Process
-    from trollbridge.actors.verdicts import Verdicts
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.operations.log import Line, Log
+    from trollbridge.actors.supervision.postures import Postures
+    from trollbridge.actors.trust_ring.rings import Rings
+    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.outcomes.verdicts import Verdicts
     from trollbridge.messages.ids import MemberId
 
 _JOINED: Final = frozenset({"member.joined", "extension.joined"})

@@ -1,5 +1,5 @@
-"""Restarts what is not bound to the ring, hosts and extensions, as OTP does: strategies, types, intensity, escalation.
+"""The supervisor: starts, watches and ends the processes of an application, and restarts them as OTP does.
 
 May import: our messages and actors. Invariant: the decisions are functions of values; who carries them out is the
-supervisor.
+supervisor, which has no message key.
 """

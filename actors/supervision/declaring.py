@@ -10,7 +10,7 @@ import enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import MEMBER, MemberId, Role
 

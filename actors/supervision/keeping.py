@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
-from trollbridge.actors.ends import Fate
+from trollbridge.actors.supervision.ends import Fate
 from trollbridge.actors.supervision.actions import Fall, GaveUp, Gone, PutOff, Restarting, Start, Stop
 from trollbridge.actors.supervision.barring import MOST, Barring
 from trollbridge.actors.supervision.declaring import ROOT, Restart
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.children import Children
-    from trollbridge.actors.log import Log
-    from trollbridge.actors.spawn import Process
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.operations.log import Log
+    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.actions import Action
     from trollbridge.actors.supervision.barring import Blame
     from trollbridge.messages.ids import Epoch

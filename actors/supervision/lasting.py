@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.intensity import Restarts, delay
+from trollbridge.actors.supervision.intensity import Restarts, delay
 
 if TYPE_CHECKING:
-    from trollbridge.actors.intensity import Intensity
+    from trollbridge.actors.supervision.intensity import Intensity
 
 LONGEST_IN_A_GROUP: Final = 60.0
 """Seconds that what stands in a group is put off at most, before chance adds up to half."""

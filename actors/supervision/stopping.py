@@ -12,7 +12,7 @@ from trollbridge.messages.ids import BROKER, MemberId, Role
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.children import Children
+    from trollbridge.actors.supervision.children import Children
 
 
 def order(app: App) -> tuple[MemberId, ...]:

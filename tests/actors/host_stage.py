@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.actors.memory_ring import Wire
-from trollbridge.actors.founding import Founding
+from trollbridge.actors.calling.founding import Founding
 from trollbridge.actors.handler import exported, handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.pending import Pending, Settled
-from trollbridge.actors.promise import Promise
-from trollbridge.actors.routing import Port, Routing
-from trollbridge.actors.serving import Serving
+from trollbridge.actors.calling.pending import Pending, Settled
+from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.broker.routing import Port, Routing
+from trollbridge.actors.serving.server import Serving
 from trollbridge.messages.control import Away, NoticeKind, Renew, SessionTicket, Withdrawn
 from trollbridge.messages.errors import ProtocolError
 from trollbridge.messages.grants import Grant
@@ -30,7 +30,7 @@ from trollbridge.messages.record import Item, Routed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from trollbridge.actors.invocation import Invocation
+    from trollbridge.actors.serving.invocation import Invocation
     from trollbridge.messages.errors import HandlerFailed
 
 EPOCH: Final = Epoch(1)

@@ -14,16 +14,16 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from trollbridge.actors import sockets
-from trollbridge.actors.advancing import Advancing, Ended
-from trollbridge.actors.endpoint import Endpoint
-from trollbridge.actors.founding import Founding
+from trollbridge.actors.processes import sockets
+from trollbridge.actors.serving.advancing import Advancing, Ended
+from trollbridge.actors.processes.endpoint import Endpoint
+from trollbridge.actors.calling.founding import Founding
 from trollbridge.actors.handler import exported
-from trollbridge.actors.intake import Intake
-from trollbridge.actors.membership import Membership, Pending, Settled
-from trollbridge.actors.promise import Promise
-from trollbridge.actors.routing import Port, Routing
-from trollbridge.actors.serving import Serving
+from trollbridge.actors.calling.intake import Intake
+from trollbridge.actors.calling.membership import Membership, Pending, Settled
+from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.broker.routing import Port, Routing
+from trollbridge.actors.serving.server import Serving
 from trollbridge.messages.control import NoticeKind, SessionTicket
 from trollbridge.messages.errors import CallError, HandlerFailed, ProtocolError
 from trollbridge.messages.grants import Grant
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from trollbridge.actors.invocation import Invocation
+    from trollbridge.actors.serving.invocation import Invocation
     from trollbridge.messages.envelope import Envelope
 
     Body = bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.routing import Port, Routing
+from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.messages.address import Directory
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import BROKER, NO_UID, HandlerUID, MemberId, Role

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.actors.approving import (
+from trollbridge.actors.serving.approving import (
     APPROVAL_SECONDS,
     MOST_REFUSED,
     WAITING_SECONDS,

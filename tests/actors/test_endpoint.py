@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.actors.memory_ring import Wire
-from trollbridge.actors import sockets
-from trollbridge.actors.channel import Channel, ParentChannel, child_channel
-from trollbridge.actors.endpoint import ITEM_COST, MOST_ITEMS
-from trollbridge.actors.sockets import LinkLost
+from trollbridge.actors.processes import sockets
+from trollbridge.actors.processes.channel import Channel, ParentChannel, child_channel
+from trollbridge.actors.processes.endpoint import ITEM_COST, MOST_ITEMS
+from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.errors import AuthenticationFailed, Malformed

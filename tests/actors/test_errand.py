@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from trollbridge.actors.errand import TERMS
+from trollbridge.actors.processes.errand import TERMS
 from trollbridge.actors.process_actor import ProcessActor, check_errands
 from trollbridge.messages import control
 from trollbridge.messages.control import ErrandKind

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from trollbridge.actors.failures import cause, failed, fell
+from trollbridge.actors.processes.failures import cause, failed, fell
 from trollbridge.messages.control import FROM_CHILD, Failed, FailureKind
 from trollbridge.messages.ids import Role
 

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import structs
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.formation import Place, caller_place, next_epoch, ring_places
+from trollbridge.actors.trust_ring.formation import Place, caller_place, next_epoch, ring_places
 from trollbridge.messages.control import Granted
 from trollbridge.messages.grants import DECIDING, Grant
 from trollbridge.messages.ids import Epoch, MemberId, Role

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.actors.approving import DESK, MOST_WAITING_OF_ONE
-from trollbridge.actors.gatekeeper import Gatekeeper
-from trollbridge.actors.granting import NOT_ALLOWED, Rate
+from trollbridge.actors.serving.approving import DESK, MOST_WAITING_OF_ONE
+from trollbridge.actors.serving.gatekeeper import Gatekeeper
+from trollbridge.actors.serving.granting import NOT_ALLOWED, Rate
 from trollbridge.actors.handler import exported, handler
-from trollbridge.actors.invocation import Caller
+from trollbridge.actors.serving.invocation import Caller
 from trollbridge.messages.control import Granted, NoticeKind
 from trollbridge.messages.errors import CallError, DeclarationError, NotAllowed
 from trollbridge.messages.grants import Between, CallApproval, Grant, Longest, Matching, OneOf

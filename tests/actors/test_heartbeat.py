@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 
-from trollbridge.actors.call_account import Running
-from trollbridge.actors.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
-from trollbridge.actors.sockets import LinkLost
+from trollbridge.actors.outcomes.call_account import Running
+from trollbridge.actors.supervision.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
+from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role
 from trollbridge.messages.limits import FARTHEST
 
 if TYPE_CHECKING:
-    from trollbridge.actors.spawn import Process
+    from trollbridge.actors.processes.spawn import Process
 
 
 class Patient:

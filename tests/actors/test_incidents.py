@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.actors.keeper import Keeper
 from trollbridge.actors.handler import exported
-from trollbridge.actors.incidents import Incidents
-from trollbridge.actors.invocation import Caller, Invocation, Origin
+from trollbridge.actors.serving.incidents import Incidents
+from trollbridge.actors.serving.invocation import Caller, Invocation, Origin
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.ids import HandlerUID, MemberId, Role
 

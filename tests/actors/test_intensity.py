@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.actors.intensity import Intensity, Restarts, delay
+from trollbridge.actors.supervision.intensity import Intensity, Restarts, delay
 
 
 def test_as_many_restarts_as_allowed_and_not_one_more() -> None:

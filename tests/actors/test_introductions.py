@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from trollbridge.actors.admission import Admission
+from trollbridge.actors.trust_ring.admission import Admission
 from trollbridge.actors.app import App
-from trollbridge.actors.formation import host_place
-from trollbridge.actors.introductions import Introductions
+from trollbridge.actors.trust_ring.formation import host_place
+from trollbridge.actors.trust_ring.introductions import Introductions
 from trollbridge.messages.control import Admit, Away, Renew, Withdrawn
 from trollbridge.messages.grants import Grant, Longest
 from trollbridge.messages.ids import BROKER, MemberId, Role
@@ -17,8 +17,8 @@ from trollbridge.messages.ids import BROKER, MemberId, Role
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.children import Children
-    from trollbridge.actors.spawn import Process
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.processes.spawn import Process
 
 FILES, RUNNER, VAULT, DESK, PLUGIN, OTHER = map(MemberId, ("files", "runner", "vault", "desk", "plugin", "other"))
 

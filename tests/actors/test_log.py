@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from trollbridge.actors import exits
-from trollbridge.actors.ends import describe
-from trollbridge.actors.log import Line, Log
-from trollbridge.actors.places import place
+from trollbridge.actors.supervision.ends import describe
+from trollbridge.actors.operations.log import Line, Log
+from trollbridge.actors.processes.places import place
 from trollbridge.actors.reference import ActorRef
 from trollbridge.messages.errors import DeclarationError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 from tests.actors.switchboard import NOTARY, PLUGIN, UI, VAULT, Switchboard
-from trollbridge.actors.measures import EVERY, MOST_SAMPLES, Counts, Meter
-from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS
+from trollbridge.actors.broker.measures import EVERY, MOST_SAMPLES, Counts, Meter
+from trollbridge.actors.broker.uids import CREDIT, CREDIT_OF_EXTENSIONS
 from trollbridge.messages.ids import HandlerUID
 from trollbridge.messages.measures import MemberMeasure, bucket
 from trollbridge.messages.record import Refusal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.ui_adapter.commands import PATIENCE, environment
-from trollbridge.actors.notes import behind, beneath
+from trollbridge.actors.processes.notes import behind, beneath
 
 if TYPE_CHECKING:
     from pathlib import Path

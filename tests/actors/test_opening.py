@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from tests.actors.memory_ring import EXTENSION, UI, MemoryRing
-from trollbridge.actors.client import Client
+from trollbridge.actors.calling.client import Client
 from trollbridge.actors.handler import handler
-from trollbridge.actors.proxies import MemberProxy
+from trollbridge.actors.calling.proxies import MemberProxy
 from trollbridge.messages.codec import encode
 from trollbridge.messages.errors import (
     AuthenticationFailed,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import pytest
 
-from trollbridge.actors.permits import NOTICES, PERMITS, Permits
+from trollbridge.actors.supervision.permits import NOTICES, PERMITS, Permits
 from trollbridge.messages.control import (
     CloseWindow,
     Dismantled,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 import pytest
 
-from trollbridge.actors.promise import Promise
+from trollbridge.actors.calling.promise import Promise
 from trollbridge.messages.errors import Cancelled, NotGranted, UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from trollbridge.actors.rekeying import DRAIN, Rekey, Rekeying
+from trollbridge.actors.supervision.rekeying import DRAIN, Rekey, Rekeying
 from trollbridge.messages import control
 from trollbridge.messages.errors import DeclarationError, Malformed
 from trollbridge.messages.ids import Role
@@ -16,11 +16,11 @@ from trollbridge.messages.measures import MemberMeasure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from trollbridge.actors.children import Children
-    from trollbridge.actors.log import Log
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.operations.log import Log
     from trollbridge.actors.operations.measuring import Measuring
-    from trollbridge.actors.rings import Rings
-    from trollbridge.actors.spawn import Process
+    from trollbridge.actors.trust_ring.rings import Rings
+    from trollbridge.actors.processes.spawn import Process
 
 
 class Somebody:

@@ -13,8 +13,8 @@ import pytest
 from tests.actors.host_stage import ECHO, HOSTS, STEPS, UI, Stage
 from trollbridge.actors.handler import handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.opening import absent
-from trollbridge.actors.uids import CREDIT
+from trollbridge.actors.calling.opening import absent
+from trollbridge.actors.broker.uids import CREDIT
 from trollbridge.messages.control import Away, Renew, SessionTicket, Verdict, Withdrawn
 from trollbridge.messages.errors import Malformed, Outcome, ServerLost
 from trollbridge.messages.ids import HandlerName, HandlerUID, Role
@@ -23,7 +23,7 @@ from trollbridge.messages.record import Item, Lease, Left, Routed
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
 
 LONG = 300_000
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from trollbridge.actors.ring import TRANSITIONS, Ring, RingEvent, RingState, diagram
+from trollbridge.actors.trust_ring.ring import TRANSITIONS, Ring, RingEvent, RingState, diagram
 from trollbridge.messages.errors import UsageError
 from trollbridge.messages.ids import Epoch, MemberId
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec import structs
 
 from tests.actors.switchboard import ANYBODY, BODY, METHODS, NOTARY, PLUGIN, UI, VAULT, Switchboard, routed
-from trollbridge.actors.routing import MOST_SESSION_MESSAGES, MOST_STRIKES, Port
-from trollbridge.actors.uids import CREDIT
+from trollbridge.actors.broker.routing import MOST_SESSION_MESSAGES, MOST_STRIKES, Port
+from trollbridge.actors.broker.uids import CREDIT
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import NO_UID, HandlerUID, MemberId, Role

@@ -9,13 +9,13 @@ import pytest
 
 from tests.actors.keeper import Keeper
 from tests.actors.memory_ring import ENCLAVE, EXTENSION, TOKEN, UI, MemoryRing
-from trollbridge.actors.faults import LONGEST_TEXT
+from trollbridge.actors.serving.faults import LONGEST_TEXT
 from trollbridge.actors.handler import exported, handler
-from trollbridge.actors.invocation import Origin
-from trollbridge.actors.membership import Pending
-from trollbridge.actors.promise import Promise
-from trollbridge.actors.served import MOST_HELD
-from trollbridge.actors.serving import Serving
+from trollbridge.actors.serving.invocation import Origin
+from trollbridge.actors.calling.membership import Pending
+from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.serving.served import MOST_HELD
+from trollbridge.actors.serving.server import Serving
 from trollbridge.messages import payloads
 from trollbridge.messages.codec import encode
 from trollbridge.messages.control import Granted, NoticeKind, SessionTicket
@@ -41,7 +41,7 @@ from trollbridge.messages.ring_key import Sealed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from trollbridge.actors.invocation import Invocation
+    from trollbridge.actors.serving.invocation import Invocation
 
 GRANTS: Final = {UI: tuple(sorted(exported(Keeper))), EXTENSION: ("echo", "secret")}
 UID: Final = HandlerUID(b"u" * 16)

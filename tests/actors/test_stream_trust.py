@@ -10,9 +10,9 @@ from msgspec import structs
 from tests.actors.memory_ring import ENCLAVE, EXTENSION, UI, MemoryRing, pass_on
 from tests.actors.switchboard import BODY, NOTARY, PLUGIN, VAULT, Switchboard, routed
 from tests.actors.well import Source, outcome, source
-from trollbridge.actors.flow import FlowState
-from trollbridge.actors.routing import MOST_STRIKES, Port
-from trollbridge.actors.tally import LATE
+from trollbridge.actors.serving.flow import FlowState
+from trollbridge.actors.broker.routing import MOST_STRIKES, Port
+from trollbridge.actors.broker.tally import LATE
 from trollbridge.messages import payloads
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind
@@ -28,7 +28,7 @@ from trollbridge.messages.record import Credit, Item, Left, Routed, route
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.pending import Pending
+    from trollbridge.actors.calling.pending import Pending
 
 
 @pytest.fixture

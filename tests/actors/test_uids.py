@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS, Denial, Lease, UidLedger, UidRefused
+from trollbridge.actors.broker.uids import CREDIT, CREDIT_OF_EXTENSIONS, Denial, Lease, UidLedger, UidRefused
 from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId
 
 UI: Final = MemberId("console")

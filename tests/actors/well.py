@@ -7,12 +7,12 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from trollbridge.actors.handler import handler
-from trollbridge.actors.streaming import Pause, Progress, Topic
+from trollbridge.actors.serving.streaming import Pause, Progress, Topic
 from trollbridge.messages.errors import DeclaredError
 
 if TYPE_CHECKING:
     from tests.actors.memory_ring import MemoryRing
-    from trollbridge.actors.pending import Pending
+    from trollbridge.actors.calling.pending import Pending
 
 
 class Tapped(DeclaredError):

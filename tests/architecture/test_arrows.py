@@ -50,7 +50,7 @@ BY_NAME_ALLOWED: Final = {
     # The lazy names of each package: a name of the package's own table, never one from outside.
     *(f"{folder}/__init__.py" for folder in ARROWS),
     # A child process loads the class that its own declaration names; the declaration comes from the application.
-    "actors/child.py",
+    "actors/processes/child.py",
     # `trollbridge run module:app` loads what the person typed.
     "ui_adapter/loading.py",
     # `bridge.load_plugin` loads what the UI's own code names, once that process holds no ring key any more.
@@ -251,9 +251,9 @@ def test_a_tree_that_keeps_every_rule_is_accepted(planted: Plant) -> None:
             "messages/aead.py": "from cryptography.hazmat.primitives.ciphers.aead import AESGCM",
             "messages/ids.py": "import os, enum, msgspec\nos.urandom(16)\nfrom os import urandom",
             "messages/session.py": "from trollbridge.messages import aead, ids",
-            "actors/broker.py": "import socket, pykka\nfrom trollbridge.messages.session import Session",
-            "enclave/vault.py": "import pysequoia, trollbridge.messages.ids\nfrom trollbridge.actors import broker",
-            "ui_adapter/cli.py": "from importlib.metadata import version\nfrom trollbridge.actors.broker import Broker",
+            "actors/broker/process.py": "import socket, pykka\nfrom trollbridge.messages.session import Session",
+            "enclave/vault.py": "import pysequoia, trollbridge.messages.ids\nfrom trollbridge.actors import handler",
+            "ui_adapter/cli.py": "from importlib.metadata import version\nfrom trollbridge.actors import app",
         }
     )
     assert [checker(root) for checker in CHECKERS] == [[]] * len(CHECKERS)

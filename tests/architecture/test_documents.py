@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trollbridge.actors.ring import TRANSITIONS, RingEvent, RingState, diagram
+from trollbridge.actors.trust_ring.ring import TRANSITIONS, RingEvent, RingState, diagram
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,26 +9,26 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from trollbridge.actors import spawn
+from trollbridge.actors.processes import spawn
 from trollbridge.actors.app import App
 
 WEAKNESSES: Final = {
     "none": "",
     "used-uids": (
-        "from trollbridge.actors.uids import UidLedger as U; "
+        "from trollbridge.actors.broker.uids import UidLedger as U; "
         "U.claim = lambda self, uid, member, to: self._called.setdefault(uid, self.check(uid, member, to)); "
     ),
     "grants": (
-        "from trollbridge.actors import routing as r; from trollbridge.actors.uids import Lease as L; "
+        "from trollbridge.actors import routing as r; from trollbridge.actors.broker.uids import Lease as L; "
         "from trollbridge.messages import record; "
         "r.Routing._request = lambda self, port, name: self._out.send(port.member, record.Lease(name, b''.join("
         "self._ledger.issue(L(port.member, name.partition('.')[0], name))))); "
     ),
-    "silence": "from trollbridge.actors.broker import Broker as B; B.notice = lambda self, *_: None; ",
+    "silence": "from trollbridge.actors.broker.process import Broker as B; B.notice = lambda self, *_: None; ",
 }
 """What is run before a child's own code."""
 
-_MAIN: Final = "from trollbridge.actors.child import main"
+_MAIN: Final = "from trollbridge.actors.processes.child import main"
 _entry: str = vars(spawn)["_ENTRY"]
 if _MAIN not in _entry:
     raise AssertionError(_entry)

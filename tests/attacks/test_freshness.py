@@ -20,7 +20,7 @@ from trollbridge.messages.ids import NO_UID
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
 BODY: Final = bytes(range(100, 244))
 

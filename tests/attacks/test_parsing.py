@@ -33,7 +33,7 @@ from tests.harness import acts
 from tests.harness.lone_broker import LoneBroker, LoneMember, call_header
 from tests.harness.probe import SECRET
 from tests.harness.puppeteer import Backstage, Puppeteer, perform
-from trollbridge.actors.routing import MOST_STRIKES
+from trollbridge.actors.broker.routing import MOST_STRIKES
 from trollbridge.messages import control, payloads
 from trollbridge.messages.codec import Codec, encode
 from trollbridge.messages.control import NoticeKind

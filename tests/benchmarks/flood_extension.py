@@ -19,7 +19,7 @@ from trollbridge.ui_adapter.bridge import Bridge, ExtensionActor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.client import Client
+    from trollbridge.actors.calling.client import Client
     from trollbridge.messages.record import Item
 
 IN_FLIGHT: Final = 1024

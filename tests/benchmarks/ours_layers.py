@@ -19,22 +19,23 @@ from tests.benchmarks.contender import say
 from tests.benchmarks.layers import TIMED, Layer
 from tests.benchmarks.layers_child import MARK
 from tests.harness.replacing import replace
-from trollbridge.actors import spawn, supervisor
+from trollbridge.actors.processes import spawn
+from trollbridge.actors.supervision import supervisor
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.isolation import interpreter, outside
 from trollbridge.actors.isolation.interpreter import Interpreter
-from trollbridge.actors.log import Log, to_stderr
-from trollbridge.actors.postures import Postures
+from trollbridge.actors.operations.log import Log, to_stderr
+from trollbridge.actors.supervision.postures import Postures
 from trollbridge.messages.posture import Evidence, Level, Mechanism, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trollbridge.actors.spawn import Process
+    from trollbridge.actors.processes.spawn import Process
     from trollbridge.messages.posture import Posture
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
-OWN_ENTRY = "from trollbridge.actors.child import main; main()"
+OWN_ENTRY = "from trollbridge.actors.processes.child import main; main()"
 
 
 class EntryChangedError(Exception):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.crash_driver import say
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.intensity import Intensity
-from trollbridge.actors.log import Log
-from trollbridge.actors.supervisor import Supervisor
+from trollbridge.actors.supervision.intensity import Intensity
+from trollbridge.actors.operations.log import Log
+from trollbridge.actors.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
 TELLING = frozenset({"process.hung", "ring.sealed", "member.joined"})
 OFTEN = Intensity(5, 0.001)

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from tests.enclave.scribes import PATIENCE, Scribes
-from trollbridge.actors.sockets import close_all
+from trollbridge.actors.processes.sockets import close_all
 from trollbridge.enclave.gate import Caller, Gate
 from trollbridge.enclave.jobs import MOST_WAITING, Jobs
 from trollbridge.enclave.keystore import Keystore

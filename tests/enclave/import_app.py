@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.enclave import module_record
 from tests.harness.replacing import replace
-from trollbridge.actors import spawn
+from trollbridge.actors.processes import spawn
 from trollbridge.actors.app import App, Child
 from trollbridge.messages.sandbox import Sandbox
 

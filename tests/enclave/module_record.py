@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors import child
+from trollbridge.actors.processes import child
 from trollbridge.actors.isolation.lock import lock
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Final, Self
 
-from trollbridge.actors.sockets import close_all
+from trollbridge.actors.processes.sockets import close_all
 
 _CODE: Final = """
 import gc, socket, sys

@@ -19,7 +19,7 @@ from tests.enclave.cheap import CHEAP
 from tests.enclave.keepers import FolderKeeper
 from tests.harness.ordinary import ordinary
 from tests.harness.secret_service import SecretService, State, running
-from trollbridge.actors.heartbeat import SILENT
+from trollbridge.actors.supervision.heartbeat import SILENT
 from trollbridge.enclave import keychain, keychain_client
 from trollbridge.enclave.access import Access
 from trollbridge.enclave.keychain_client import PATIENCE, WHOLE, Keychain, NoKeychain

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tests.extensions import offender_acts
 from tests.harness.gate import Gate
 from tests.harness.puppeteer import Backstage, perform
-from trollbridge.actors.uids import CREDIT_OF_EXTENSIONS
+from trollbridge.actors.broker.uids import CREDIT_OF_EXTENSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.actors.inbox import FairInbox
+from trollbridge.actors.serving.inbox import FairInbox
 
 
 def test_whoever_sends_many_waits_for_itself() -> None:

@@ -20,8 +20,8 @@ from trollbridge.messages.errors import CallError, RingDismantled, ServerLost
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 
 if TYPE_CHECKING:
-    from trollbridge.actors.client import Client
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.client import Client
+    from trollbridge.actors.calling.promise import Promise
 
 
 class Strings:

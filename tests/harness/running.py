@@ -22,7 +22,7 @@ import msgspec
 
 from tests.conftest import REPOSITORY, Process, descendants, end_all, outliving
 from tests.harness.streams import NothingCame, Stream
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

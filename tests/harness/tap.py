@@ -7,13 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.harness.replacing import replace
-from trollbridge.actors import caller
-from trollbridge.actors.joining import Joining
+from trollbridge.actors.processes import caller
+from trollbridge.actors.calling.joining import Joining
 
 if TYPE_CHECKING:
     import socket
 
-    from trollbridge.actors.membership import Membership
+    from trollbridge.actors.calling.membership import Membership
     from trollbridge.messages import control
 
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.harness.replacing import replace
 from tests.harness.stage import puppet_app
-from trollbridge.actors import child, spawn, uids
+from trollbridge.actors.processes import child
+from trollbridge.actors.processes import spawn
+from trollbridge.actors.broker import uids
 from trollbridge.actors.isolation.lock import unlocked
-from trollbridge.actors.routing import Port, Routing
+from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.messages import aead, session
 from trollbridge.messages.posture import Level
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.uids import Lease, UidLedger
+    from trollbridge.actors.broker.uids import Lease, UidLedger
     from trollbridge.messages.aead import Octets
     from trollbridge.messages.ids import HandlerUID, MemberId
     from trollbridge.messages.posture import Evidence

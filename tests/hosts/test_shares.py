@@ -6,7 +6,7 @@ import pytest
 
 from trollbridge.actors.hosts import files, writing
 from trollbridge.actors.hosts.shares import Shares
-from trollbridge.actors.invocation import Caller
+from trollbridge.actors.serving.invocation import Caller
 from trollbridge.messages.errors import Overloaded
 from trollbridge.messages.ids import MemberId, Role
 

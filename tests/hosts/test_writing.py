@@ -17,7 +17,7 @@ from trollbridge.actors.hosts.folders import Declared
 from trollbridge.actors.hosts.roots import Roots
 from trollbridge.actors.hosts.values import AlreadyThere, NoSpace, NoSuchFile, NoSuchHandle, OutOfScope, WrongKind
 from trollbridge.actors.hosts.writing import Handles
-from trollbridge.actors.invocation import Caller
+from trollbridge.actors.serving.invocation import Caller
 from trollbridge.messages.errors import InvalidArguments, Overloaded
 from trollbridge.messages.ids import MemberId, Role
 

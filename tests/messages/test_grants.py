@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.actors import approving
+from trollbridge.actors.serving import approving
 from trollbridge.messages.codec import Codec
 from trollbridge.messages.errors import DeclarationError, Malformed
 from trollbridge.messages.grants import (

@@ -7,7 +7,7 @@ import sys
 from tests.harness.replacing import replace
 from tests.harness.stage import puppet_app
 from trollbridge.actors.operations import metrics
-from trollbridge.actors.supervisor import Supervisor
+from trollbridge.actors.supervision.supervisor import Supervisor
 from trollbridge.ui_adapter.metrics_file import metrics_to
 
 if __name__ == "__main__":

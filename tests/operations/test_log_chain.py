@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.messages.blake2b_reference import blake2b
-from trollbridge.actors.log import Log
+from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations import verifying
 from trollbridge.actors.operations.chain import (
     BEGINNING,

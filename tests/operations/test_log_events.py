@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.architecture.trees import nodes_of, tree_of
-from trollbridge.actors.log import Line, Log
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations import schema
 from trollbridge.actors.operations.events import EVENTS
 from trollbridge.messages.control import NoticeKind
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 TABLE: Final = REPOSITORY / "actors" / "operations" / "events.py"
 NAME: Final = re.compile(r"[a-z]+\.[a-z_]+")
-TOLD: Final = {"actors/notices.py"}
+TOLD: Final = {"actors/supervision/notices.py"}
 """Where the name of an event comes with a message: it is a `NoticeKind`."""
 
 

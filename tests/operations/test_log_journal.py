@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.conftest import REPOSITORY
-from trollbridge.actors.log import AGAIN, Log
+from trollbridge.actors.operations.log import AGAIN, Log
 from trollbridge.actors.operations.journal import Journal
 from trollbridge.actors.operations.verifying import Verifier
 

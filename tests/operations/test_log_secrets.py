@@ -12,7 +12,7 @@ import msgspec
 from tests.conftest import REPOSITORY
 from tests.ui_adapter.commands import run
 from trollbridge.actors import exits
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.journal import datagram
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.harness.puppeteer import Puppeteer
 from tests.operations.service_manager import ServiceManager
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.notify import AGAIN, Notify, states, status
 
 if TYPE_CHECKING:

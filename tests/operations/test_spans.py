@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.harness.running import Running
 from tests.operations.traced import SECRET, memory, told
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.ui_adapter.otel_log import RingSpans
 
 CALLS: Final = [

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from tests.harness.probe import seen
 from tests.harness.replacing import replace
 from tests.harness.stage import PUPPET, hurry
-from trollbridge.actors import child, errand, errands, spawn
+from trollbridge.actors.processes import child
+from trollbridge.actors.processes import errand
+from trollbridge.actors.supervision import errands
+from trollbridge.actors.processes import spawn
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.handler import handler
 from trollbridge.actors.isolation.lock import unlocked
-from trollbridge.actors.spawn import CONTROL
+from trollbridge.actors.processes.spawn import CONTROL
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.errors import UsageError

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.harness.puppet import Puppet
 from tests.harness.replacing import replace
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.approving import Desk
+from trollbridge.actors.serving.approving import Desk
 from trollbridge.actors.handler import handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.joining import Joining
+from trollbridge.actors.calling.joining import Joining
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import CallError, NotAllowed
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import socket
 
     from tests.harness.puppet import Strings
-    from trollbridge.actors.membership import Membership
+    from trollbridge.actors.calling.membership import Membership
     from trollbridge.messages import control
 
 PATIENCE: Final = 30.0

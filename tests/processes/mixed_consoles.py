@@ -20,7 +20,7 @@ from trollbridge.ui_adapter.asyncio_front import AsyncUiActor
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 
 if TYPE_CHECKING:
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
 
 ENCLAVES = ("left", "right")
 

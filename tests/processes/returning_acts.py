@@ -16,8 +16,8 @@ from trollbridge.messages.ids import HandlerName, MemberId, Role
 
 if TYPE_CHECKING:
     from tests.harness.puppet import Strings
-    from trollbridge.actors.membership import Membership
-    from trollbridge.actors.renewing import Word
+    from trollbridge.actors.calling.membership import Membership
+    from trollbridge.actors.calling.renewing import Word
 
 PATIENCE = 30.0
 _PAUSE = 0.005

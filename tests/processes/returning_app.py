@@ -12,7 +12,7 @@ from tests.harness.stage import PUPPET, hurry
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.handler import handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.actors.supervision.declaring import Group
 from trollbridge.enclave.actor import EnclaveActor

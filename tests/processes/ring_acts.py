@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tests.harness.replacing import replace
-from trollbridge.actors import caller
+from trollbridge.actors.processes import caller
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Envelope, Kind, prologue
 from trollbridge.messages.ids import NO_UID, Epoch, HandlerUID, MemberId, Microseconds, Role
@@ -23,8 +23,8 @@ from trollbridge.messages.record import route
 
 if TYPE_CHECKING:
     from tests.harness.puppet import Strings
-    from trollbridge.actors.joining import Joining
-    from trollbridge.actors.membership import Membership
+    from trollbridge.actors.calling.joining import Joining
+    from trollbridge.actors.calling.membership import Membership
     from trollbridge.messages.ring_key import Sealed
 
 PROBE = MemberId("probe")

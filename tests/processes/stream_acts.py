@@ -12,7 +12,7 @@ from trollbridge.messages.ring_key import Sealed
 
 if TYPE_CHECKING:
     from tests.harness.puppet import Strings
-    from trollbridge.actors.stream import Stream
+    from trollbridge.actors.calling.stream import Stream
 
 PATIENCE = 20.0
 

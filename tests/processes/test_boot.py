@@ -18,8 +18,8 @@ from tests.harness.interpreter import interpreter
 from tests.harness.puppeteer import Backstage, Puppeteer, perform
 from tests.harness.stage import PUPPET, puppet_app
 from trollbridge.actors.exits import BOOT_FAILED
-from trollbridge.actors.spawn import Process
-from trollbridge.actors.supervisor import Supervisor
+from trollbridge.actors.processes.spawn import Process
+from trollbridge.actors.supervision.supervisor import Supervisor
 from trollbridge.messages import control
 from trollbridge.messages.errors import RingDismantled, UsageError
 from trollbridge.messages.ids import MemberId, Role
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CANARY: Final = "the user interface runs"
 MEDDLING: Final = "tests.harness.meddling:"
-ENTRY: Final = "from trollbridge.actors.child import main; main()"
+ENTRY: Final = "from trollbridge.actors.processes.child import main; main()"
 PATH: Final = tuple(sys.path)
 
 
@@ -120,7 +120,7 @@ def test_a_process_without_a_supervisor_ends_with_an_error(role: str, orphaned: 
 
 def test_without_a_ring_a_bridge_calls_nothing() -> None:
     """A13, A45: a UI that is started as plain Python has no ring, and every call says so."""
-    from trollbridge.actors.client import Client  # noqa: PLC0415
+    from trollbridge.actors.calling.client import Client  # noqa: PLC0415
     from trollbridge.ui_adapter.bridge import Bridge  # noqa: PLC0415
 
     bridge = Bridge(Client())

@@ -12,7 +12,7 @@ import pytest
 from tests.harness import acts
 from tests.harness.puppeteer import Puppeteer
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.supervisor import Supervisor
+from trollbridge.actors.supervision.supervisor import Supervisor
 from trollbridge.messages.errors import DeclarationError
 
 if TYPE_CHECKING:

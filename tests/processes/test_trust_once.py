@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.harness.lone_broker import EPOCH, LoneBroker, LoneMember, call_header, ring_of_two
-from trollbridge.actors import sockets
-from trollbridge.actors.sockets import LinkLost
+from trollbridge.actors.processes import sockets
+from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind, prologue

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.attacks import hostile_acts
 from tests.harness import acts
 from tests.harness.puppeteer import Distant, Puppeteer, perform
-from trollbridge.actors.routing import MOST_STRIKES
+from trollbridge.actors.broker.routing import MOST_STRIKES
 from trollbridge.messages.errors import Outcome
 
 DEEP: Final = settings().max_examples > 1_000

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.actors.keeper import Keeper
 from tests.actors.memory_ring import ENCLAVE, UI, MemoryRing
-from trollbridge.actors.promise import Promise
+from trollbridge.actors.calling.promise import Promise
 from trollbridge.messages.errors import CallError, Cancelled, Outcome, Refused, RingDismantled
 from trollbridge.messages.ids import BROKER, MemberId
 from trollbridge.messages.record import Item, Lease, Refusal, Routed

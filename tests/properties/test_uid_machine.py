@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 )
 
 from tests.actors.switchboard import NOTARY, PLUGIN, UI, VAULT, Switchboard, routed
-from trollbridge.actors.routing import MOST_STRIKES, Port
-from trollbridge.actors.uids import CREDIT, CREDIT_OF_EXTENSIONS
+from trollbridge.actors.broker.routing import MOST_STRIKES, Port
+from trollbridge.actors.broker.uids import CREDIT, CREDIT_OF_EXTENSIONS
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import HandlerUID, MemberId, Role
 from trollbridge.messages.record import Item, Lease, Refusal, Request, Routed

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from trollbridge.actors.uids import CREDIT, Lease, UidLedger
+from trollbridge.actors.broker.uids import CREDIT, Lease, UidLedger
 from trollbridge.messages.ids import HandlerName, MemberId
 
 COUNT: Final = 1_000_000

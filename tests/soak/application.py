@@ -10,13 +10,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.messages.errors import HandlerFailed
 from trollbridge.messages.sandbox import Sandbox
 from trollbridge.ui_adapter.bridge import Bridge, UiActor
 
 if TYPE_CHECKING:
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
 
 IN_FLIGHT: Final = 64
 PATIENCE: Final = 20.0

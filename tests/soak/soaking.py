@@ -19,7 +19,7 @@ from tests.harness.running import Running
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
 APPLICATION: Final = "tests.soak.application:APP"
 ENCLAVE, UI = "keeper", "console"

@@ -19,7 +19,7 @@ from trollbridge.messages.errors import Outcome, TrollbridgeError
 from trollbridge.ui_adapter.bridge import UiActor
 
 if TYPE_CHECKING:
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
     from trollbridge.ui_adapter.bridge import Bridge, HandlerProxy
 
 DEADLINE: Final = 15.0

@@ -21,10 +21,10 @@ import msgspec
 
 from tests.harness.replacing import replace
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.intensity import Intensity
-from trollbridge.actors.log import Line, Log
+from trollbridge.actors.supervision.intensity import Intensity
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations.rotation import LogFile
-from trollbridge.actors.supervisor import Supervisor
+from trollbridge.actors.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

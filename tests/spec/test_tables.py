@@ -11,24 +11,22 @@ import msgspec
 import pytest
 
 from tests.spec import document
-from trollbridge.actors import (
-    broker,
-    call_ledger,
-    channel,
-    endpoint,
-    errands,
-    faults,
-    heartbeat,
-    joining,
-    mailbox,
-    peer,
-    permits,
-    rings,
-    routing,
-    served,
-    serving,
-    uids,
-)
+from trollbridge.actors.broker import process as broker
+from trollbridge.actors.outcomes import call_ledger
+from trollbridge.actors.processes import channel
+from trollbridge.actors.processes import endpoint
+from trollbridge.actors.supervision import errands
+from trollbridge.actors.serving import faults
+from trollbridge.actors.supervision import heartbeat
+from trollbridge.actors.calling import joining
+from trollbridge.actors.serving import mailbox
+from trollbridge.actors.calling import peer
+from trollbridge.actors.supervision import permits
+from trollbridge.actors.trust_ring import rings
+from trollbridge.actors.broker import routing
+from trollbridge.actors.serving import served
+from trollbridge.actors.serving import server as serving
+from trollbridge.actors.broker import uids
 from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
 from trollbridge.actors.operations import runtime_folder
 from trollbridge.actors.operations.operator import MOST_WAITING

@@ -8,7 +8,7 @@ from collections.abc import Generator
 import msgspec
 
 from trollbridge.actors.handler import handler
-from trollbridge.actors.streaming import Progress
+from trollbridge.actors.serving.streaming import Progress
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
 

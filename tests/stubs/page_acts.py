@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from trollbridge.actors.endpoint import Endpoint
+from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.ui_adapter.page_calls import PageCalls
 
 if TYPE_CHECKING:

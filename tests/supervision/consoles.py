@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.harness.probe import Probe
 from tests.harness.stage import JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.messages.errors import NoSuchKey
 from trollbridge.ui_adapter.bridge import UiActor
 

@@ -13,7 +13,7 @@ from tests.harness.stage import JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.handler import handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision import keeping
 from trollbridge.actors.supervision.declaring import Group, Restart
 from trollbridge.actors.supervision.reasons import Reason

@@ -11,7 +11,7 @@ from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:
     from tests.harness.puppet import Strings
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
 
 PATIENCE = 30.0
 

@@ -16,7 +16,7 @@ from trollbridge.messages.ids import MemberId, Role
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from trollbridge.actors.intensity import Intensity
+    from trollbridge.actors.supervision.intensity import Intensity
     from trollbridge.actors.supervision.actions import Action
 
 

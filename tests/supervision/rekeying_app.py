@@ -19,7 +19,7 @@ from trollbridge.actors.app import App, Child
 from trollbridge.actors.handler import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.actors.process_actor import ProcessActor
-from trollbridge.actors.rekeying import Rekey
+from trollbridge.actors.supervision.rekeying import Rekey
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import CallError
 from trollbridge.messages.sandbox import Sandbox
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.harness.puppet import Strings
-    from trollbridge.actors.promise import Promise
+    from trollbridge.actors.calling.promise import Promise
     from trollbridge.ui_adapter.bridge import Bridge
 
 PATIENCE: Final = 20.0

@@ -11,7 +11,7 @@ import pytest
 from tests.harness import acts
 from tests.harness.gate import Gate
 from tests.harness.puppeteer import Backstage, Told, perform
-from trollbridge.actors.heartbeat import SILENT
+from trollbridge.actors.supervision.heartbeat import SILENT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from tests.harness import acts
 from tests.harness.puppeteer import Puppeteer, perform
 from tests.harness.running import PATIENCE
 from tests.ui_adapter.commands import COMMAND, run
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.verifying import Verifier
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Final
 import pytest
 
 from tests.supervision.playing import Play, kept, permanent
-from trollbridge.actors import children
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision import children
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.operations.events import EVENTS
 from trollbridge.actors.supervision import keeping
 from trollbridge.actors.supervision.actions import Start

@@ -18,7 +18,7 @@ from trollbridge.actors.supervision.reasons import ORDERLY, Reason
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
 SIGNS: Final = {"process.started": "+", "extension.joined": "^", "child.stopping": "?", "process.ended": "-"}
 GROUPED: Final = {

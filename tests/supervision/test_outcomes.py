@@ -13,7 +13,7 @@ from tests.harness import acts, proc
 from tests.harness.gate import Gate
 from tests.harness.puppeteer import Backstage, Told, perform
 from tests.supervision import outcome_acts
-from trollbridge.actors.call_ledger import SIZE
+from trollbridge.actors.outcomes.call_ledger import SIZE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.supervision.playing import kept
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.actions import Fall, Start, Stop
 from trollbridge.actors.supervision.declaring import Branch, Group, Restart, Strategy, grow
 from trollbridge.actors.supervision.reasons import Reason

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 import msgspec
 
 from tests.conftest import descendants, end_all, outliving
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.ui_adapter.commands import APPLICATIONS, COMMAND, environment, run, talk
 from trollbridge.actors import exits
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.ui_adapter.cli import EXIT_CODES
 from trollbridge.ui_adapter.vault.exit_codes import TABLE as VAULT_CODES
 

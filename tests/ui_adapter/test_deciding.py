@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 
-from trollbridge.actors.promise import Promise
-from trollbridge.actors.route import Route
+from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.calling.route import Route
 from trollbridge.messages.errors import HandlerFailed, InvalidArguments, RingDismantled
 from trollbridge.messages.grants import LONGEST_SHOWN, MOST_SHOWN, MOST_WAITING, CallApproval, Shown
 from trollbridge.messages.ids import HandlerName, MemberId

@@ -10,9 +10,9 @@ from msgspec import structs
 
 from tests.ui_adapter.commands import run
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.granting import WAITS
+from trollbridge.actors.serving.granting import WAITS
 from trollbridge.actors.handler import exported, handler
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.events import EVENTS
 from trollbridge.messages import grants as grammar
 from trollbridge.messages.control import NoticeKind

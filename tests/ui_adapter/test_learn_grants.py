@@ -10,7 +10,7 @@ from tests.ui_adapter.commands import run
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.handler import exported, handler
 from trollbridge.actors.hosts.declaring import Files
-from trollbridge.actors.log import Line, Log
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import Role
@@ -234,4 +234,4 @@ def test_nothing_but_learn_mode_widens_a_declaration() -> None:
     assert sorted(name for name, text in texts.items() if "widened(" in text) == [
         *("ui_adapter/learn_command.py", "ui_adapter/learn_grants.py"),
     ]
-    assert [name for name, text in texts.items() if "tells_calls=bool(" in text] == ["actors/child.py"]
+    assert [name for name, text in texts.items() if "tells_calls=bool(" in text] == ["actors/processes/child.py"]

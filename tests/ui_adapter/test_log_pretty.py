@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.ui_adapter.log_pretty import LONGEST, Gathering, told
 from trollbridge.ui_adapter.log_wanted import Found, Wanted, moment
 

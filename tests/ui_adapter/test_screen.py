@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.messages.control import MemberRecord
 from trollbridge.ui_adapter import log_reading, process_table
 from trollbridge.ui_adapter.screen import Screen, amount, columns

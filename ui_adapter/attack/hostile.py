@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trollbridge.actors.caller import CallerActor
+from trollbridge.actors.processes.caller import CallerActor
 from trollbridge.messages.errors import CallError, RingDismantled
 from trollbridge.messages.ids import HandlerName
 from trollbridge.messages.vault import VOCABULARY
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from trollbridge.actors.client import Client
+    from trollbridge.actors.calling.client import Client
 
 TARGET_SETTING: Final = "attack_target"
 """The setting that names the target; a member's own settings stay beside it, since its sandbox may use them."""

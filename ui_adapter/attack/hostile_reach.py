@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 
-from trollbridge.actors.membership import Membership, Pending, Settled
-from trollbridge.actors.promise import Promise
+from trollbridge.actors.calling.membership import Membership, Pending, Settled
+from trollbridge.actors.calling.promise import Promise
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import RingDismantled
 from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from trollbridge.actors.client import Client
-    from trollbridge.actors.endpoint import Endpoint
+    from trollbridge.actors.calling.client import Client
+    from trollbridge.actors.processes.endpoint import Endpoint
 
 PATIENCE: Final = 8.0
 """Seconds that an answer may take; an attack that nobody answers has met silence."""

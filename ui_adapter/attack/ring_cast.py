@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.intensity import Intensity
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.reference import ActorRef
 from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import MemberId

@@ -20,7 +20,7 @@ import msgspec
 
 from trollbridge.actors import exits
 from trollbridge.actors.isolation import kernel
-from trollbridge.actors.log import Line
+from trollbridge.actors.operations.log import Line
 from trollbridge.messages.errors import BootFailed, DeclarationError, NotIsolated, TrollbridgeError
 from trollbridge.ui_adapter.attack.hostile_orders import Answer, Order, answer_of, encode, line_of
 
@@ -354,7 +354,7 @@ def _supervise(cast: Cast, inside: int, outside: int, errors: int) -> NoReturn:
             os.close(descriptor)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
-        from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # the command itself supervises nothing
+        from trollbridge.actors.supervision.supervisor import Supervisor  # noqa: PLC0415  # the command itself supervises nothing
 
         code = Supervisor(cast.app).run()
     except TrollbridgeError as error:

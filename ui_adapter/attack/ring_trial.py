@@ -16,7 +16,7 @@ from trollbridge.ui_adapter.attack.ring_stage import Lost, Met, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trollbridge.actors.log import Line
+    from trollbridge.actors.operations.log import Line
 
     Run = Callable[[Stage, str], Sequence[str]]
 

@@ -21,7 +21,7 @@ from trollbridge.ui_adapter.vault.reports import tell
 from trollbridge.ui_adapter.vault.request import Request, encode
 
 if TYPE_CHECKING:
-    from trollbridge.actors.log import Log
+    from trollbridge.actors.operations.log import Log
 
 _CONSOLE: Final = "trollbridge.ui_adapter.vault.console:VaultConsole"
 _VAULT: Final = "trollbridge.enclave.vault:Vault"
@@ -92,7 +92,7 @@ def run(request: Request, log: Log, least: str) -> int:
             tell(hindrance.text)
             return hindrance.code
     app = application(msgspec.structs.replace(request, known=places.state()), least)
-    from trollbridge.actors.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
+    from trollbridge.actors.supervision.supervisor import Supervisor  # noqa: PLC0415  # a wrong command line need not wait for it
 
     with booting():
         return Supervisor(app, log).run()

@@ -10,7 +10,7 @@ from trollbridge.ui_adapter.bridge import UiActor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trollbridge.actors.stream import Stream
+    from trollbridge.actors.calling.stream import Stream
     from trollbridge.ui_adapter.bridge import Bridge
 
 
