@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trollbridge.actors.app import App as App
     from trollbridge.actors.app import Child as Child
+    from trollbridge.actors.calling.promise import Promise as Promise
+    from trollbridge.actors.calling.stream import Stream as Stream
     from trollbridge.actors.extension import Extension as Extension
+    from trollbridge.actors.handlers import handler as handler
     from trollbridge.actors.host import HostActor as HostActor
     from trollbridge.actors.hosts.arguments import Several as Several
     from trollbridge.actors.hosts.declaring import Files as Files
     from trollbridge.actors.hosts.declaring import Programs as Programs
     from trollbridge.actors.hosts.program import Program as Program
-    from trollbridge.actors.supervision.intensity import Intensity as Intensity
-    from trollbridge.actors.calling.promise import Promise as Promise
-    from trollbridge.actors.supervision.rekeying import Rekey as Rekey
-    from trollbridge.actors.calling.stream import Stream as Stream
     from trollbridge.actors.serving.streaming import Pause as Pause
     from trollbridge.actors.serving.streaming import Progress as Progress
     from trollbridge.actors.serving.streaming import Topic as Topic
     from trollbridge.actors.supervision.declaring import Group as Group
+    from trollbridge.actors.supervision.intensity import Intensity as Intensity
+    from trollbridge.actors.supervision.rekeying import Rekey as Rekey
     from trollbridge.messages.grants import Between as Between
     from trollbridge.messages.grants import Grant as Grant
     from trollbridge.messages.grants import Longest as Longest
@@ -55,6 +56,7 @@ _HOMES = {
     "Several": "trollbridge.actors.hosts.arguments",
     "Stream": "trollbridge.actors.calling.stream",
     "Topic": "trollbridge.actors.serving.streaming",
+    "handler": "trollbridge.actors.handlers",
 }
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "Several",
     "Stream",
     "Topic",
+    "handler",
 ]
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from msgspec import structs
 
 from trollbridge.actors.child_spec import Child, importable, level, name_of
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.isolation.limits import MEMORY
 from trollbridge.actors.reference import ActorRef
-from trollbridge.actors.supervision.rekeying import Rekey, planned
 from trollbridge.actors.supervision.declaring import OF_A_CHILD, Kept, Leaf, Strategy, checked, grow
+from trollbridge.actors.supervision.intensity import Intensity
+from trollbridge.actors.supervision.rekeying import Rekey, planned
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.grants import DECIDING, Grant
 from trollbridge.messages.ids import BROKER, HANDLER, SERVING, SUPERVISOR, MemberId, Role

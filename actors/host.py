@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import Role

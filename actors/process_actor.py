@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import pykka
 
-from trollbridge.actors.serving.advancing import Ended
-from trollbridge.actors.processes.failures import failed
-from trollbridge.actors.handler import WrongType
-from trollbridge.actors.serving.invocation import Invocation
-from trollbridge.actors.isolation import denials
 from trollbridge.actors.calling.peers import Peers, tells_its_caller
-from trollbridge.actors.processes.places import place
 from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.handlers import WrongType
+from trollbridge.actors.isolation import denials
+from trollbridge.actors.processes.failures import failed
+from trollbridge.actors.processes.places import place
 from trollbridge.actors.processes.sockets import close_all
+from trollbridge.actors.serving.advancing import Ended
+from trollbridge.actors.serving.invocation import Invocation
 from trollbridge.messages.control import MOST_GIVEN, ErrandKind, FailureKind
 from trollbridge.messages.errors import CallError, DeclarationError, HandlerFailed, RingDismantled, UsageError
 from trollbridge.messages.ids import Role

@@ -10,7 +10,7 @@ import os
 from collections import Counter, deque
 from typing import Final
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 SECRET: Final = "what only the core user interface may read"  # noqa: S105  # the same in every run: nobody's secret

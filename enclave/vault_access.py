@@ -6,7 +6,7 @@ a recovery file, sealed.
 
 from __future__ import annotations
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.vault_part import VaultPart
 from trollbridge.messages.vault import Challenge, CheckReport, Proof, VaultStatus, Verifier
 

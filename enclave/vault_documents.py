@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.vault_part import VaultPart
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.vault_documents import PIECE, Job, Piece

@@ -6,7 +6,7 @@ Keys are named by their full fingerprint or an exact user id.
 
 from __future__ import annotations
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.vault_part import MESSAGE, VaultPart
 from trollbridge.messages.vault import (
     DEFAULT,

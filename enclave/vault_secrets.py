@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.vault_part import MESSAGE, VaultPart
 from trollbridge.messages.vault import Proof
 from trollbridge.messages.vault_secrets import (

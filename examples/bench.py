@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trollbridge.ui_adapter.bridge import Bridge, UiActor
+from trollbridge.ui_adapter import Bridge, UiActor
 
 
 class Bench(UiActor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pykka
 
-from trollbridge.ui_adapter.bridge import Bridge, UiActor
+from trollbridge.ui_adapter import Bridge, UiActor
 
 
 class Journal(pykka.ThreadingActor):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors import handler
 from trollbridge.enclave import EnclaveActor
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from trollbridge.actors.app import App
+from trollbridge.actors import App
 
 app = App(ui="desk:Desk", enclaves=["notary:Notary"], grants={"desk": ["notary.seal"]})

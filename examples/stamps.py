@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from trollbridge.messages.errors import NotAllowed
-from trollbridge.ui_adapter.bridge import Bridge, ExtensionActor
+from trollbridge.ui_adapter import Bridge, ExtensionActor
 from trollbridge.ui_adapter.files import upload
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from trollbridge.actors.app import App
+from trollbridge.actors import App
 from trollbridge.ui_adapter import AsyncUiActor, Bridge
 
 

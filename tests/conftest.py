@@ -32,6 +32,10 @@ _PR_SET_CHILD_SUBREAPER: Final = 36  # <linux/prctl.h>
 _WALL: Final = 0x4000_0000  # <linux/wait.h>: children that were made without SIGCHLD, too
 _LOOK_AGAIN: Final = 0.05  # seconds; only for a zombie that is not ours to reap, which no descriptor reports
 
+# What a shell lets its background jobs ignore would be ignored by every process of a test, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60, stateful_step_count=30)
 settings.register_profile(
     "deep",

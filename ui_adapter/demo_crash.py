@@ -25,8 +25,8 @@ from trollbridge.ui_adapter.log_reading import told
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trollbridge.actors.operations.log import Line
     from trollbridge.actors.calling.promise import Promise
+    from trollbridge.actors.operations.log import Line
     from trollbridge.ui_adapter.bridge import Bridge
     from trollbridge.ui_adapter.log_reading import LogReader
     from trollbridge.ui_adapter.screen import Screen

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from threading import Lock
 
     from trollbridge.actors.calling.client import Client
-    from trollbridge.actors.processes.endpoint import Endpoint
     from trollbridge.actors.calling.membership import Membership
+    from trollbridge.actors.processes.endpoint import Endpoint
     from trollbridge.ui_adapter.bridge import Bridge
 
 

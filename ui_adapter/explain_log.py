@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from trollbridge.actors.serving.granting import WAITS
 from trollbridge.actors.broker.routing import MOST_STRIKES
+from trollbridge.actors.serving.granting import WAITS
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.vault import printable
 from trollbridge.ui_adapter import explain_words

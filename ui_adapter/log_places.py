@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 import msgspec
 
-from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations import log_key
 from trollbridge.actors.operations.chain import Chain
 from trollbridge.actors.operations.journal import Journal
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations.rotation import KEPT, SMALLEST, LogBusy, LogFile
 from trollbridge.actors.operations.sinks import DescriptorSink
 from trollbridge.messages.errors import AlreadyRunning

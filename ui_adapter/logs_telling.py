@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 import click
 import msgspec
 
-from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.events import EVENTS, Severity
+from trollbridge.actors.operations.log import Line
 from trollbridge.messages.operator import MOST_RECENT
 from trollbridge.ui_adapter import log_tail
 from trollbridge.ui_adapter.log_pretty import Gathering

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trollbridge.actors.processes.child import load
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.actors.isolation import kernel
+from trollbridge.actors.processes.child import load
 from trollbridge.messages.errors import TrollbridgeError
 from trollbridge.ui_adapter.manifests import QUESTION, Answer, Described, Manifest
 
 if TYPE_CHECKING:
-    from trollbridge.actors.handler import Exported
+    from trollbridge.actors.handlers import Exported
 
 _NO_SESSION = bytes(16)
 

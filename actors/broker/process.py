@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.processes import sockets
 from trollbridge.actors.processes.endpoint import Endpoint
-from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind

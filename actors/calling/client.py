@@ -15,14 +15,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from trollbridge.actors.processes import sockets
 from trollbridge.actors.calling.awaiting import Awaiting
 from trollbridge.actors.calling.opening import absent, not_loaded, unsent
 from trollbridge.actors.calling.pending import Pending, Settled
 from trollbridge.actors.calling.promise import Promise
-from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.actors.calling.taking import Taking
 from trollbridge.actors.calling.waiting import Waiting
+from trollbridge.actors.processes import sockets
+from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages.errors import ProtocolError, UsageError
 from trollbridge.messages.limits import LARGEST_RECORD
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.processes.endpoint import Endpoint, found_link
 from trollbridge.actors.calling.founding import Founding
 from trollbridge.actors.isolation import secret_memory
+from trollbridge.actors.processes.endpoint import Endpoint, found_link
 from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages.aead import KEY_SIZE
 from trollbridge.messages.envelope import prologue

@@ -34,12 +34,12 @@ from trollbridge.messages.ring_key import SEALED, Sealed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from trollbridge.actors.processes.endpoint import Endpoint
     from trollbridge.actors.calling.founding import Founding
     from trollbridge.actors.calling.intake import Intake
     from trollbridge.actors.calling.peer import Peer
     from trollbridge.actors.calling.promise import Promise
     from trollbridge.actors.calling.route import Route
+    from trollbridge.actors.processes.endpoint import Endpoint
     from trollbridge.messages.control import SessionTicket
     from trollbridge.messages.envelope import Envelope
     from trollbridge.messages.ids import Epoch

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from trollbridge.actors.processes.endpoint import Endpoint
     from trollbridge.actors.calling.intake import Told
     from trollbridge.actors.calling.membership import Membership
     from trollbridge.actors.calling.promise import Promise
     from trollbridge.actors.calling.renewing import Word
+    from trollbridge.actors.processes.endpoint import Endpoint
     from trollbridge.messages.control import SessionTicket
     from trollbridge.messages.ids import Epoch, HandlerName, MemberId, Role
     from trollbridge.messages.ring_key import RingKey

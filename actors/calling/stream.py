@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
-from trollbridge.actors.serving.flow import LATE
 from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.serving.flow import LATE
 from trollbridge.messages.errors import DeadlineExceeded, StreamEnded
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.actors.hosts.arguments import Arguments
 from trollbridge.actors.hosts.confining import Confinement

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.operations.measuring import Measuring
+    from trollbridge.actors.outcomes.verdicts import Verdicts
+    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.supervision.postures import Postures
     from trollbridge.actors.trust_ring.rings import Rings
-    from trollbridge.actors.outcomes.verdicts import Verdicts
     from trollbridge.messages.control import Measures
 
 NOT_NOW = "the ring is not sealed now; ask again once it is"

@@ -19,10 +19,10 @@ from trollbridge.messages.ids import SUPERVISOR
 from trollbridge.messages.measures import BUCKETS, least
 
 if TYPE_CHECKING:
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Line, Log
     from trollbridge.actors.operations.measuring import Measuring
     from trollbridge.actors.processes.reactor import Reactor
+    from trollbridge.actors.supervision.children import Children
     from trollbridge.messages import control
     from trollbridge.messages.measures import MemberMeasure
 

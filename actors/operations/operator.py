@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from trollbridge.actors.processes import sockets
 from trollbridge.actors.operations.runtime_folder import Seat, peer_of
+from trollbridge.actors.processes import sockets
 from trollbridge.actors.processes.reactor import Alarm
 from trollbridge.messages import operator
 from trollbridge.messages.errors import Malformed, UsageError

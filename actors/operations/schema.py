@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.events import EVENTS
+from trollbridge.actors.operations.log import Line
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _VALUE: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}

@@ -17,12 +17,12 @@ from trollbridge.messages.posture import KEPT
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Line, Log
+    from trollbridge.actors.outcomes.verdicts import Verdicts
+    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.supervision.postures import Postures
     from trollbridge.actors.trust_ring.rings import Rings
-    from trollbridge.actors.processes.spawn import Process
-    from trollbridge.actors.outcomes.verdicts import Verdicts
     from trollbridge.messages.ids import MemberId
 
 _JOINED: Final = frozenset({"member.joined", "extension.joined"})

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.chain import BEGINNING, UNMARKED, LineKey, next_key, proof, run_key, split
+from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.rotation import LONGEST_LINE, NUMBERED, is_torn
 from trollbridge.messages.vault import printable
 

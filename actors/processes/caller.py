@@ -20,13 +20,13 @@ import pykka
 from msgspec import structs
 
 from trollbridge.actors import exits
-from trollbridge.actors.processes import notes
 from trollbridge.actors.calling.client import Client
-from trollbridge.actors.processes.failures import failed
-from trollbridge.actors.isolation import denials
 from trollbridge.actors.calling.joining import Joining
-from trollbridge.actors.operations.log import flushed, to_stderr
 from trollbridge.actors.calling.opening import not_loaded
+from trollbridge.actors.isolation import denials
+from trollbridge.actors.operations.log import flushed, to_stderr
+from trollbridge.actors.processes import notes
+from trollbridge.actors.processes.failures import failed
 from trollbridge.actors.processes.places import place
 from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.messages import control
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from trollbridge.actors.processes.channel import Channel
     from trollbridge.actors.calling.membership import Membership
+    from trollbridge.actors.processes.channel import Channel
     from trollbridge.messages.sandbox import Sandbox
 
     Control = Channel[control.FromChild, control.ToChild]

@@ -20,16 +20,16 @@ from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
-from trollbridge.actors.processes.channel import child_channel
-from trollbridge.actors.processes.failures import failed, source
 from trollbridge.actors.isolation import denials, kernel
 from trollbridge.actors.isolation.libraries import folders
 from trollbridge.actors.isolation.limits import MEMORY, limit
 from trollbridge.actors.isolation.lock import harden, lock, unlocked
+from trollbridge.actors.processes.channel import child_channel
+from trollbridge.actors.processes.failures import failed, source
 from trollbridge.actors.processes.places import place
-from trollbridge.actors.reference import is_file
 from trollbridge.actors.processes.rehearsal import rehearse
 from trollbridge.actors.processes.sockets import LinkLost
+from trollbridge.actors.reference import is_file
 from trollbridge.messages import control
 from trollbridge.messages.control import ErrandKind, FailureKind
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError, TrollbridgeError
@@ -184,10 +184,10 @@ def _run_broker(channel: Control, boot: control.Boot) -> int:
 def _run_server(channel: Control, boot: control.Boot, link: socket.socket, page: int | None = None) -> int:
     """Run an enclave or a host; `page`: the descriptor of its ledger's page, if the supervisor wants one kept."""
     role = Role(boot.role)
+    from trollbridge.actors.handlers import exported  # noqa: PLC0415
     from trollbridge.actors.outcomes.call_ledger import CallLedger  # noqa: PLC0415
-    from trollbridge.actors.handler import exported  # noqa: PLC0415
-    from trollbridge.actors.serving.mailbox import Mailbox  # noqa: PLC0415
     from trollbridge.actors.process_actor import ProcessActor, check_errands  # noqa: PLC0415
+    from trollbridge.actors.serving.mailbox import Mailbox  # noqa: PLC0415
 
     ledger = CallLedger(page)
     actor = load(boot.actor, boot.path)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from trollbridge.actors.handlers import WrongType
 from trollbridge.actors.serving.flow import LATE, Flow, FlowState
-from trollbridge.actors.handler import WrongType
 from trollbridge.actors.serving.streaming import News, Pause, Progress
 from trollbridge.messages.errors import CallError, Cancelled, DeadlineExceeded, HandlerFailed, ProtocolError
 

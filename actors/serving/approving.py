@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 import msgspec
 
-from trollbridge.actors.handler import exported, handler
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.messages.errors import ApprovalNeeded, ApprovalRefused, CallError, NotAllowed
 from trollbridge.messages.grants import LONGEST_SHOWN, MOST_SHOWN, MOST_WAITING, CallApproval, Shown, fit, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from trollbridge.actors.handler import Exported
+    from trollbridge.actors.handlers import Exported
 
 _Many: TypeAlias = "tuple[object, ...] | dict[str, object] | msgspec.Struct"
 

@@ -18,7 +18,7 @@ from trollbridge.messages.ids import MemberId, Role
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from trollbridge.actors.handler import Exported
+    from trollbridge.actors.handlers import Exported
     from trollbridge.actors.serving.invocation import Caller, Outside
     from trollbridge.messages.grants import Grant
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.handler import WrongType
-from trollbridge.actors.isolation import denials
 from trollbridge.actors.calling.peers import Ungranted
+from trollbridge.actors.handlers import WrongType
+from trollbridge.actors.isolation import denials
 from trollbridge.actors.processes.places import place
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import HandlerFailed

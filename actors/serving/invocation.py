@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from trollbridge.actors.handler import Exported  # msgspec resolves it by name
+from trollbridge.actors.handlers import Exported  # msgspec resolves it by name
 from trollbridge.messages.ids import HandlerUID, MemberId, Microseconds, Role  # as above
 
 if TYPE_CHECKING:

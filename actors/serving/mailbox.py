@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pykka._envelope import Envelope as Delivery
 
-from trollbridge.actors.serving.advancing import Advancing
+from trollbridge.actors.calling.joining import COMING
+from trollbridge.actors.calling.peers import PeerCalls
+from trollbridge.actors.process_actor import Reply
 from trollbridge.actors.processes.endpoint import Endpoint, found_link
+from trollbridge.actors.processes.sockets import LinkLost
+from trollbridge.actors.serving.advancing import Advancing
 from trollbridge.actors.serving.errand_request import request
 from trollbridge.actors.serving.inbox import FairInbox
 from trollbridge.actors.serving.incidents import Incidents
 from trollbridge.actors.serving.invocation import Invocation
-from trollbridge.actors.calling.joining import COMING
 from trollbridge.actors.serving.pacing import MOST_READY, Pace
-from trollbridge.actors.calling.peers import PeerCalls
-from trollbridge.actors.process_actor import Reply
 from trollbridge.actors.serving.server import Serving
-from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.actors.serving.waking import Wake
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind, NoticeKind
@@ -40,10 +40,10 @@ from trollbridge.messages.record import Left
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from trollbridge.actors.handlers import Exported
     from trollbridge.actors.outcomes.call_ledger import CallLedger
-    from trollbridge.actors.processes.channel import Channel
-    from trollbridge.actors.handler import Exported
     from trollbridge.actors.process_actor import ProcessActor
+    from trollbridge.actors.processes.channel import Channel
     from trollbridge.messages.control import ErrandKind
     from trollbridge.messages.errors import HandlerFailed
     from trollbridge.messages.posture import Evidence

@@ -20,8 +20,8 @@ from trollbridge.messages.record import route
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trollbridge.actors.handlers import Exported
     from trollbridge.actors.serving.granting import Gate
-    from trollbridge.actors.handler import Exported
     from trollbridge.actors.serving.invocation import Invocation, Origin, Outside
     from trollbridge.messages.envelope import Envelope
     from trollbridge.messages.ids import HandlerUID, MemberId, Role

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from trollbridge.actors.isolation import secret_memory
 from trollbridge.actors.outcomes.call_ledger import CallLedger
 from trollbridge.actors.serving.faults import fault
 from trollbridge.actors.serving.gatekeeper import Gatekeeper
 from trollbridge.actors.serving.invocation import Caller, Invocation, Origin
-from trollbridge.actors.isolation import secret_memory
 from trollbridge.actors.serving.lateness import Lateness
 from trollbridge.actors.serving.served import Served
 from trollbridge.messages import payloads
@@ -52,8 +52,8 @@ from trollbridge.messages.session import LARGEST_CONTENT, Session
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from trollbridge.actors.handlers import Exported
     from trollbridge.actors.serving.flow import Flow
-    from trollbridge.actors.handler import Exported
     from trollbridge.actors.serving.invocation import Outside
     from trollbridge.messages.envelope import Envelope
 

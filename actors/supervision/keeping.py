@@ -10,10 +10,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
-from trollbridge.actors.supervision.ends import Fate
 from trollbridge.actors.supervision.actions import Fall, GaveUp, Gone, PutOff, Restarting, Start, Stop
 from trollbridge.actors.supervision.barring import MOST, Barring
 from trollbridge.actors.supervision.declaring import ROOT, Restart
+from trollbridge.actors.supervision.ends import Fate
 from trollbridge.actors.supervision.lasting import Lasting
 from trollbridge.actors.supervision.reasons import Reason, reason_of
 from trollbridge.actors.supervision.tree import State, Tree
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.actions import Action
     from trollbridge.actors.supervision.barring import Blame
+    from trollbridge.actors.supervision.children import Children
     from trollbridge.messages.ids import Epoch
 
 START_LIMIT: Final = 30.0

@@ -16,9 +16,9 @@ from trollbridge.messages.vault import printable
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
     from trollbridge.messages.control import Notice
     from trollbridge.messages.ids import Epoch
 

@@ -19,11 +19,11 @@ from trollbridge.messages.errors import DeclarationError, Malformed
 from trollbridge.messages.ids import SUPERVISOR, Role
 
 if TYPE_CHECKING:
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.operations.measuring import Measuring
-    from trollbridge.actors.trust_ring.rings import Rings
     from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.trust_ring.rings import Rings
 
 DRAIN: Final = 10.0
 """Seconds that the calls in flight have to end in, unless the declaration says otherwise."""

@@ -10,9 +10,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.trust_ring.formation import boot
-from trollbridge.actors.processes.spawn import Besides
 from trollbridge.actors.outcomes.verdicts import Verdicts
+from trollbridge.actors.processes.spawn import Besides
+from trollbridge.actors.trust_ring.formation import boot
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import Role
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trollbridge.actors.app import App, Child
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
+    from trollbridge.actors.supervision.children import Children
     from trollbridge.messages.ids import Epoch, MemberId
 
 

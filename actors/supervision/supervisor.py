@@ -11,26 +11,26 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors import exits
+from trollbridge.actors.isolation.lock import harden
+from trollbridge.actors.operations import metrics, notify
+from trollbridge.actors.operations.desk import Desk
+from trollbridge.actors.operations.log import Log, tell
+from trollbridge.actors.operations.measuring import Measuring
+from trollbridge.actors.operations.operator import operating
+from trollbridge.actors.processes.failures import cause, fell
+from trollbridge.actors.processes.reactor import Reactor, Recurrent
+from trollbridge.actors.processes.signals import Signals
+from trollbridge.actors.processes.spawn import occupy_standard
 from trollbridge.actors.supervision.children import Children
 from trollbridge.actors.supervision.ends import end_of
 from trollbridge.actors.supervision.errands import Errands
-from trollbridge.actors.processes.failures import cause, fell
 from trollbridge.actors.supervision.hangup import Terminal
 from trollbridge.actors.supervision.heartbeat import Heartbeat
-from trollbridge.actors.isolation.lock import harden
-from trollbridge.actors.operations.log import Log, tell
 from trollbridge.actors.supervision.notices import Notices
-from trollbridge.actors.operations import metrics, notify
-from trollbridge.actors.operations.desk import Desk
-from trollbridge.actors.operations.measuring import Measuring
-from trollbridge.actors.operations.operator import operating
 from trollbridge.actors.supervision.postures import Postures
-from trollbridge.actors.processes.reactor import Reactor, Recurrent
 from trollbridge.actors.supervision.rekeying import Rekeying
-from trollbridge.actors.trust_ring.rings import Rings
-from trollbridge.actors.processes.signals import Signals
-from trollbridge.actors.processes.spawn import occupy_standard
 from trollbridge.actors.supervision.starting import Starting, demand, hold
+from trollbridge.actors.trust_ring.rings import Rings
 from trollbridge.messages import control
 from trollbridge.messages.control import FailureKind
 from trollbridge.messages.errors import AlreadyRunning, BootFailed, ProtocolError, UsageError

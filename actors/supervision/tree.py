@@ -18,9 +18,9 @@ import enum
 import math
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.actors.supervision.intensity import LONGEST_DELAY, Intensity, Restarts
 from trollbridge.actors.supervision.actions import Action, Fall, GaveUp, Gone, PutOff, Restarting, Start, Stop
 from trollbridge.actors.supervision.declaring import Branch, Leaf, Restart, Strategy
+from trollbridge.actors.supervision.intensity import LONGEST_DELAY, Intensity, Restarts
 from trollbridge.actors.supervision.lasting import LONGEST_IN_A_GROUP, Lasting
 from trollbridge.actors.supervision.reasons import ORDERLY, Reason
 from trollbridge.messages.ids import Role

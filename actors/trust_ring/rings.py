@@ -12,14 +12,14 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from trollbridge.actors import exits
-from trollbridge.actors.trust_ring.admission import Admission, open_link
-from trollbridge.actors.trust_ring.formation import Place, next_epoch
-from trollbridge.actors.supervision.intensity import delay
-from trollbridge.actors.trust_ring.introductions import Introductions
 from trollbridge.actors.processes.reactor import Alarm
-from trollbridge.actors.trust_ring.ring import STANDING, Ring, RingEvent, RingState
+from trollbridge.actors.supervision.intensity import delay
 from trollbridge.actors.supervision.keeping import Keeping
 from trollbridge.actors.supervision.stopping import Stopping
+from trollbridge.actors.trust_ring.admission import Admission, open_link
+from trollbridge.actors.trust_ring.formation import Place, next_epoch
+from trollbridge.actors.trust_ring.introductions import Introductions
+from trollbridge.actors.trust_ring.ring import STANDING, Ring, RingEvent, RingState
 from trollbridge.messages import control
 from trollbridge.messages.errors import ProtocolError, UsageError
 from trollbridge.messages.ids import BROKER, SUPERVISOR, Epoch, MemberId, Role
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trollbridge.actors.app import App
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
-    from trollbridge.actors.supervision.postures import Postures
     from trollbridge.actors.processes.reactor import Reactor
     from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.postures import Postures
     from trollbridge.actors.supervision.starting import Starting
     from trollbridge.messages.posture import Evidence
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from trollbridge.messages.errors import DeclaredError
 from trollbridge.messages.vault import MISSING, PASSWORD_ONLY, VOCABULARY, printable
 from trollbridge.messages.vault_secrets import HMAC, SecretOptions
-from trollbridge.ui_adapter import unlocking
-from trollbridge.ui_adapter.bridge import UiActor
+from trollbridge.ui_adapter import UiActor, unlocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from trollbridge.actors import Progress
-from trollbridge.actors.handler import handler
+from trollbridge.actors import Progress, handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trollbridge.ui_adapter.bridge import ExtensionActor
+from trollbridge.ui_adapter import ExtensionActor
 
 if TYPE_CHECKING:
     from trollbridge.ui_adapter.bridge import Bridge

@@ -10,9 +10,7 @@ from itertools import count
 
 import msgspec
 
-from trollbridge.actors import Pause, Topic
-from trollbridge.actors.handler import handler
-from trollbridge.actors.host import HostActor
+from trollbridge.actors import HostActor, Pause, Topic, handler
 from trollbridge.messages.ring_key import Sealed
 
 

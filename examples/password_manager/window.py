@@ -20,8 +20,7 @@ import msgspec
 from trollbridge.messages.errors import DeadlineExceeded, TrollbridgeError
 from trollbridge.messages.vault import MISSING, PASSWORD_ONLY, VOCABULARY, printable
 from trollbridge.messages.vault_secrets import SecretOptions
-from trollbridge.ui_adapter import unlocking
-from trollbridge.ui_adapter.bridge import UiActor
+from trollbridge.ui_adapter import UiActor, unlocking
 
 if TYPE_CHECKING:
     from trollbridge.messages.ring_key import Sealed

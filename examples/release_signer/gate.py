@@ -11,8 +11,7 @@ from collections.abc import Generator  # read at run time, as every annotation o
 
 import msgspec
 
-from trollbridge.actors import Progress
-from trollbridge.actors.handler import handler
+from trollbridge.actors import Progress, handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.messages.errors import DeclaredError, NotAllowed
 

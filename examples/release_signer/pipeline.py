@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 from trollbridge.actors import Sandbox
 from trollbridge.messages.errors import DeclaredError, NotAllowed, WrongPassword
 from trollbridge.messages.vault import MISSING, PASSWORD_ONLY, VOCABULARY
-from trollbridge.ui_adapter import files, unlocking
-from trollbridge.ui_adapter.bridge import UiActor
+from trollbridge.ui_adapter import UiActor, files, unlocking
 
 if TYPE_CHECKING:
     from trollbridge.ui_adapter.bridge import Bridge

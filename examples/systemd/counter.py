@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trollbridge.ui_adapter.bridge import UiActor
+from trollbridge.ui_adapter import UiActor
 
 if TYPE_CHECKING:
     from trollbridge.ui_adapter.bridge import Bridge

@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.actors.memory_ring import Wire
+from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.calling.founding import Founding
-from trollbridge.actors.handler import exported, handler
-from trollbridge.actors.host import HostActor
 from trollbridge.actors.calling.pending import Pending, Settled
 from trollbridge.actors.calling.promise import Promise
-from trollbridge.actors.broker.routing import Port, Routing
+from trollbridge.actors.handlers import exported, handler
+from trollbridge.actors.host import HostActor
 from trollbridge.actors.serving.server import Serving
 from trollbridge.messages.control import Away, NoticeKind, Renew, SessionTicket, Withdrawn
 from trollbridge.messages.errors import ProtocolError

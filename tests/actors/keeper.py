@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.messages.errors import DeclaredError
 
 

@@ -14,15 +14,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from trollbridge.actors.processes import sockets
-from trollbridge.actors.serving.advancing import Advancing, Ended
-from trollbridge.actors.processes.endpoint import Endpoint
+from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.calling.founding import Founding
-from trollbridge.actors.handler import exported
 from trollbridge.actors.calling.intake import Intake
 from trollbridge.actors.calling.membership import Membership, Pending, Settled
 from trollbridge.actors.calling.promise import Promise
-from trollbridge.actors.broker.routing import Port, Routing
+from trollbridge.actors.handlers import exported
+from trollbridge.actors.processes import sockets
+from trollbridge.actors.processes.endpoint import Endpoint
+from trollbridge.actors.serving.advancing import Advancing, Ended
 from trollbridge.actors.serving.server import Serving
 from trollbridge.messages.control import NoticeKind, SessionTicket
 from trollbridge.messages.errors import CallError, HandlerFailed, ProtocolError

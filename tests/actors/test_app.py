@@ -9,8 +9,8 @@ import pytest
 
 from tests.actors.keeper import Keeper
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.reference import ActorRef
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import Role

@@ -13,12 +13,12 @@ from typing import Any, Final
 import pytest
 
 from tests.actors.memory_ring import ENCLAVE, UI, MemoryRing
+from trollbridge.actors.broker.uids import CREDIT
 from trollbridge.actors.calling.client import Client
-from trollbridge.actors.handler import handler
 from trollbridge.actors.calling.pending import Pending
 from trollbridge.actors.calling.promise import Promise
 from trollbridge.actors.calling.proxies import MemberProxy
-from trollbridge.actors.broker.uids import CREDIT
+from trollbridge.actors.handlers import handler
 from trollbridge.messages.control import NOTHING_KNOWN, Verdict
 from trollbridge.messages.errors import CallError, DeadlineExceeded, Outcome, RingDismantled
 from trollbridge.messages.ids import HandlerName

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trollbridge.actors import App, Child, Grant
-from trollbridge.actors.handler import exported, handler
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.grants import AnyOf, Between, Condition, Equals, Longest, Matching, OneOf
 

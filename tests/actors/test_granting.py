@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.actors.serving.approving import DESK, MOST_WAITING_OF_ONE
 from trollbridge.actors.serving.gatekeeper import Gatekeeper
 from trollbridge.actors.serving.granting import NOT_ALLOWED, Rate
-from trollbridge.actors.handler import exported, handler
 from trollbridge.actors.serving.invocation import Caller
 from trollbridge.messages.control import Granted, NoticeKind
 from trollbridge.messages.errors import CallError, DeclarationError, NotAllowed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.actors.keeper import Keeper, Note
-from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES, WrongType, exported, handler
+from trollbridge.actors.handlers import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES, WrongType, exported, handler
 from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.messages.codec import encode
 from trollbridge.messages.errors import DeclarationError, Malformed

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 
 from trollbridge.actors.outcomes.call_account import Running
-from trollbridge.actors.supervision.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
 from trollbridge.actors.processes.sockets import LinkLost
+from trollbridge.actors.supervision.heartbeat import INTERVAL, LONGEST, SILENT, STOPPED, Heartbeat
 from trollbridge.messages import control
 from trollbridge.messages.errors import Malformed
 from trollbridge.messages.ids import Role

@@ -9,10 +9,10 @@ import pytest
 
 from tests.actors.switchboard import PLUGIN, UI, VAULT, Board, routed
 from trollbridge.actors.broker.process import may_come
-from trollbridge.actors.calling.joining import COMING
 from trollbridge.actors.broker.routing import EXCUSED, MOST_STRIKES, Port
 from trollbridge.actors.broker.uids import CREDIT, Denial, UidLedger
 from trollbridge.actors.broker.uids import Lease as Leased
+from trollbridge.actors.calling.joining import COMING
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import HandlerName, HandlerUID, MemberId, Role
 from trollbridge.messages.record import (

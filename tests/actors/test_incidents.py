@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.actors.keeper import Keeper
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.actors.serving.incidents import Incidents
 from trollbridge.actors.serving.invocation import Caller, Invocation, Origin
 from trollbridge.messages.control import NoticeKind

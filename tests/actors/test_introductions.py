@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from trollbridge.actors.trust_ring.admission import Admission
 from trollbridge.actors.app import App
+from trollbridge.actors.trust_ring.admission import Admission
 from trollbridge.actors.trust_ring.formation import host_place
 from trollbridge.actors.trust_ring.introductions import Introductions
 from trollbridge.messages.control import Admit, Away, Renew, Withdrawn
@@ -17,8 +17,8 @@ from trollbridge.messages.ids import BROKER, MemberId, Role
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
 
 FILES, RUNNER, VAULT, DESK, PLUGIN, OTHER = map(MemberId, ("files", "runner", "vault", "desk", "plugin", "other"))
 

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from trollbridge.actors import exits
-from trollbridge.actors.supervision.ends import describe
 from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.processes.places import place
 from trollbridge.actors.reference import ActorRef
+from trollbridge.actors.supervision.ends import describe
 from trollbridge.messages.errors import DeclarationError
 
 

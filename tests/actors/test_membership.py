@@ -12,10 +12,10 @@ from msgspec import structs
 
 from tests.actors.keeper import Keeper, Note
 from tests.actors.memory_ring import ENCLAVE, UI, MemoryRing
+from trollbridge.actors.broker.uids import CREDIT
 from trollbridge.actors.calling.membership import Pending
 from trollbridge.actors.calling.promise import Promise
 from trollbridge.actors.calling.route import Route
-from trollbridge.actors.broker.uids import CREDIT
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import (

@@ -12,8 +12,8 @@ import pytest
 
 from tests.actors.memory_ring import EXTENSION, UI, MemoryRing
 from trollbridge.actors.calling.client import Client
-from trollbridge.actors.handler import handler
 from trollbridge.actors.calling.proxies import MemberProxy
+from trollbridge.actors.handlers import handler
 from trollbridge.messages.codec import encode
 from trollbridge.messages.errors import (
     AuthenticationFailed,

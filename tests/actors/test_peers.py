@@ -9,10 +9,10 @@ import pytest
 
 from tests.actors.switchboard import NOTARY, UI, VAULT, Board, routed
 from trollbridge.actors.app import App
-from trollbridge.actors.trust_ring.formation import ring_places
+from trollbridge.actors.broker.routing import Port
 from trollbridge.actors.calling.peers import PeerCalls, Peers, Ungranted, note, tells_its_caller
 from trollbridge.actors.calling.promise import Promise
-from trollbridge.actors.broker.routing import Port
+from trollbridge.actors.trust_ring.formation import ring_places
 from trollbridge.messages.control import SessionTicket
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import (

@@ -16,11 +16,11 @@ from trollbridge.messages.measures import MemberMeasure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.operations.measuring import Measuring
-    from trollbridge.actors.trust_ring.rings import Rings
     from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.trust_ring.rings import Rings
 
 
 class Somebody:

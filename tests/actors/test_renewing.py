@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.actors.host_stage import ECHO, HOSTS, STEPS, UI, Stage
-from trollbridge.actors.handler import handler
-from trollbridge.actors.host import HostActor
-from trollbridge.actors.calling.opening import absent
 from trollbridge.actors.broker.uids import CREDIT
+from trollbridge.actors.calling.opening import absent
+from trollbridge.actors.handlers import handler
+from trollbridge.actors.host import HostActor
 from trollbridge.messages.control import Away, Renew, SessionTicket, Verdict, Withdrawn
 from trollbridge.messages.errors import Malformed, Outcome, ServerLost
 from trollbridge.messages.ids import HandlerName, HandlerUID, Role

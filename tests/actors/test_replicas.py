@@ -12,15 +12,15 @@ from msgspec import structs
 from tests.actors.memory_ring import TOKEN, Wire
 from tests.actors.switchboard import UI, Board, routed
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.child_spec import MOST_REPLICAS
-from trollbridge.actors.trust_ring.formation import ring_places
+from trollbridge.actors.broker.routing import Port
+from trollbridge.actors.broker.uids import CREDIT, Denial, Lease, UidLedger, UidRefused
 from trollbridge.actors.calling.held import Held
 from trollbridge.actors.calling.membership import Membership, Pending
 from trollbridge.actors.calling.peer import Peer
 from trollbridge.actors.calling.promise import Promise
 from trollbridge.actors.calling.route import Route
-from trollbridge.actors.broker.routing import Port
-from trollbridge.actors.broker.uids import CREDIT, Denial, Lease, UidLedger, UidRefused
+from trollbridge.actors.child_spec import MOST_REPLICAS
+from trollbridge.actors.trust_ring.formation import ring_places
 from trollbridge.messages import record
 from trollbridge.messages.address import Directory
 from trollbridge.messages.envelope import Kind

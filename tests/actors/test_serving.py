@@ -9,11 +9,11 @@ import pytest
 
 from tests.actors.keeper import Keeper
 from tests.actors.memory_ring import ENCLAVE, EXTENSION, TOKEN, UI, MemoryRing
-from trollbridge.actors.serving.faults import LONGEST_TEXT
-from trollbridge.actors.handler import exported, handler
-from trollbridge.actors.serving.invocation import Origin
 from trollbridge.actors.calling.membership import Pending
 from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.handlers import exported, handler
+from trollbridge.actors.serving.faults import LONGEST_TEXT
+from trollbridge.actors.serving.invocation import Origin
 from trollbridge.actors.serving.served import MOST_HELD
 from trollbridge.actors.serving.server import Serving
 from trollbridge.messages import payloads

@@ -10,9 +10,9 @@ from msgspec import structs
 from tests.actors.memory_ring import ENCLAVE, EXTENSION, UI, MemoryRing, pass_on
 from tests.actors.switchboard import BODY, NOTARY, PLUGIN, VAULT, Switchboard, routed
 from tests.actors.well import Source, outcome, source
-from trollbridge.actors.serving.flow import FlowState
 from trollbridge.actors.broker.routing import MOST_STRIKES, Port
 from trollbridge.actors.broker.tally import LATE
+from trollbridge.actors.serving.flow import FlowState
 from trollbridge.messages import payloads
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind

@@ -11,8 +11,8 @@ import pytest
 
 from tests.actors.memory_ring import EXTENSION, UI, MemoryRing
 from tests.actors.well import Source, outcome, source
-from trollbridge.actors.handler import exported, handler
 from trollbridge.actors.calling.intake import ENOUGH
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.actors.serving.streaming import Progress
 from trollbridge.messages.errors import (
     AuthenticationFailed,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.serving.streaming import Pause, Progress, Topic
 from trollbridge.messages.errors import DeclaredError
 

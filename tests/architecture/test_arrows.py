@@ -252,7 +252,7 @@ def test_a_tree_that_keeps_every_rule_is_accepted(planted: Plant) -> None:
             "messages/ids.py": "import os, enum, msgspec\nos.urandom(16)\nfrom os import urandom",
             "messages/session.py": "from trollbridge.messages import aead, ids",
             "actors/broker/process.py": "import socket, pykka\nfrom trollbridge.messages.session import Session",
-            "enclave/vault.py": "import pysequoia, trollbridge.messages.ids\nfrom trollbridge.actors import handler",
+            "enclave/vault.py": "import pysequoia, trollbridge.messages.ids\nfrom trollbridge.actors import handlers",
             "ui_adapter/cli.py": "from importlib.metadata import version\nfrom trollbridge.actors import app",
         }
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from trollbridge.actors.processes import spawn
 from trollbridge.actors.app import App
+from trollbridge.actors.processes import spawn
 
 WEAKNESSES: Final = {
     "none": "",

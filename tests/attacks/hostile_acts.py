@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.actors.calling.held import Held
 from trollbridge.actors.calling.membership import Membership, Pending, Settled
 from trollbridge.actors.calling.promise import Promise
+from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.messages.codec import encode
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import UID_SIZE, HandlerName, HandlerUID, MemberId, Microseconds, handler_name

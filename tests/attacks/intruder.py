@@ -25,10 +25,10 @@ from tests.harness.lone_broker import EPOCH, PATIENCE, LoneBroker, LoneMember, c
 from tests.harness.meddling import meddling
 from tests.harness.puppet import Puppet
 from tests.harness.stage import puppet_app
-from trollbridge.actors.processes import sockets
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.actors.broker.routing import MOST_STRIKES
+from trollbridge.actors.processes import sockets
+from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.actors.processes.spawn import Process
 from trollbridge.messages import control, payloads

@@ -17,9 +17,9 @@ from tests.conftest import REPOSITORY
 from tests.harness.interpreter import interpreter
 from tests.harness.puppeteer import Backstage, Hand
 from tests.harness.stage import HANDLERS, PROBE, PUPPET
+from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.processes import sockets
 from trollbridge.actors.processes.endpoint import Endpoint
-from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.actors.processes.spawn import Process
 from trollbridge.messages import control

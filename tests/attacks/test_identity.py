@@ -17,9 +17,9 @@ from tests.harness import acts, proc
 from tests.harness.lone_broker import EPOCH, LoneBroker, call_header
 from tests.harness.puppeteer import Backstage, Puppeteer, Told, perform
 from tests.harness.running import Running
-from trollbridge.actors.processes import sockets
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.broker.routing import MOST_STRIKES
+from trollbridge.actors.processes import sockets
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.envelope import Kind

@@ -221,7 +221,7 @@ APPLICATION: Final = '''
 import json
 
 from trollbridge.actors import App
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import UiActor
 

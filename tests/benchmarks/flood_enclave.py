@@ -5,7 +5,7 @@ Imports trollbridge's enclave and actors layers. It keeps what each extension te
 
 from __future__ import annotations
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 

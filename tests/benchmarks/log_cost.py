@@ -26,9 +26,9 @@ if __name__ == "__main__":
 
 from tests.benchmarks.machine_facts import machine_facts
 from tests.benchmarks.process_tree import processor_nanoseconds
-from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations import log_key
 from trollbridge.actors.operations.chain import Chain
+from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations.rotation import LogFile
 from trollbridge.actors.operations.sinks import DescriptorSink
 

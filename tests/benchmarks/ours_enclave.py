@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 

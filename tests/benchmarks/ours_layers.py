@@ -19,12 +19,12 @@ from tests.benchmarks.contender import say
 from tests.benchmarks.layers import TIMED, Layer
 from tests.benchmarks.layers_child import MARK
 from tests.harness.replacing import replace
-from trollbridge.actors.processes import spawn
-from trollbridge.actors.supervision import supervisor
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.isolation import interpreter, outside
 from trollbridge.actors.isolation.interpreter import Interpreter
 from trollbridge.actors.operations.log import Log, to_stderr
+from trollbridge.actors.processes import spawn
+from trollbridge.actors.supervision import supervisor
 from trollbridge.actors.supervision.postures import Postures
 from trollbridge.messages.posture import Evidence, Level, Mechanism, State
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.enclave.actor import EnclaveActor
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.crash_driver import say
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.operations.log import Log
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.enclave.cheap import CHEAP
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.enclave.access import Access
 from trollbridge.enclave.gate import Caller
 from trollbridge.enclave.vault_keys import KeyHandlers

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.enclave.cheap import CHEAP
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.enclave.access import Access
 from trollbridge.enclave.gate import Caller
 from trollbridge.enclave.vault import Vault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.enclave.vault import Vault
 from trollbridge.enclave.vault_part import DOCUMENT, MESSAGE
 from trollbridge.messages import vault as vocabulary

@@ -13,8 +13,8 @@ from tests.attacks import hostile_acts
 from tests.extensions import offender_acts
 from tests.harness.gate import Gate
 from tests.harness.puppeteer import Backstage, Hand, Puppeteer
-from trollbridge.actors.isolation.limits import NICE
 from trollbridge.actors.broker.routing import MOST_STRIKES
+from trollbridge.actors.isolation.limits import NICE
 from trollbridge.messages.control import FROM_CHILD, Failed, FailureKind
 
 if TYPE_CHECKING:

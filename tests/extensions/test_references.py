@@ -106,7 +106,7 @@ import sys
 
 from trollbridge.actors import App, Child
 from trollbridge.actors.extension import Extension
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import UiActor
 

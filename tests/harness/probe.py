@@ -17,7 +17,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
 from trollbridge.messages.sandbox import Sandbox

@@ -7,6 +7,8 @@ then a function here returns None, and that is one of the things that tests asse
 from __future__ import annotations
 
 import re
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,17 @@ def descriptors(pid: int) -> dict[int, str] | None:
     except FileNotFoundError:
         pass
     return found
+
+
+def descriptors_at_rest(pid: int, expected: int, seconds: float = 20.0) -> int:
+    """Return how many descriptors a process has once they are as many as expected; what there are in the end, if not.
+
+    A process that has just answered may not have closed yet what it answered over.
+    """
+    until = time.monotonic() + seconds
+    while (count := len(descriptors(pid) or ())) != expected and time.monotonic() < until:
+        threading.Event().wait(0.01)
+    return count
 
 
 def arguments(pid: int) -> bytes:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness.replacing import replace
-from trollbridge.actors.supervision import children
-from trollbridge.actors.supervision import heartbeat
 from trollbridge.actors.app import App, Child
+from trollbridge.actors.supervision import children, heartbeat
 from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.messages.sandbox import Sandbox
 

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.harness.replacing import replace
 from tests.harness.stage import puppet_app
-from trollbridge.actors.processes import child
-from trollbridge.actors.processes import spawn
 from trollbridge.actors.broker import uids
-from trollbridge.actors.isolation.lock import unlocked
 from trollbridge.actors.broker.routing import Port, Routing
+from trollbridge.actors.isolation.lock import unlocked
+from trollbridge.actors.processes import child, spawn
 from trollbridge.messages import aead, session
 from trollbridge.messages.posture import Level
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 
 

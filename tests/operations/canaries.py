@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from trollbridge.actors import App, Child, Files, Sandbox
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.messages.errors import CallError, DeclaredError, TrollbridgeError
 from trollbridge.messages.grants import Grant, Matching

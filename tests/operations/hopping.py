@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.harness.stage import PUPPET
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.messages.operator import LARGEST_ANSWER, REQUEST, Status, Stop
 from trollbridge.messages.sandbox import Sandbox

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.messages.blake2b_reference import blake2b
-from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations import verifying
 from trollbridge.actors.operations.chain import (
     BEGINNING,
@@ -23,6 +22,7 @@ from trollbridge.actors.operations.chain import (
     run_key,
     split,
 )
+from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations.verifying import MOST_LINES, Verdict, Verifier
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from tests.architecture.trees import nodes_of, tree_of
-from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations import schema
 from trollbridge.actors.operations.events import EVENTS
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import UsageError
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.conftest import REPOSITORY
-from trollbridge.actors.operations.log import AGAIN, Log
 from trollbridge.actors.operations.journal import Journal
+from trollbridge.actors.operations.log import AGAIN, Log
 from trollbridge.actors.operations.verifying import Verifier
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from trollbridge.actors.operations import log as log_module
-from trollbridge.actors.operations.log import AFTER_AN_ERROR, MOST_RECENT, MOST_WAITING, Line, Log, tell
 from trollbridge.actors.operations import sinks
+from trollbridge.actors.operations.log import AFTER_AN_ERROR, MOST_RECENT, MOST_WAITING, Line, Log, tell
 from trollbridge.actors.operations.sinks import DescriptorSink
 from trollbridge.actors.operations.verifying import Verifier
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations import log_key
 from trollbridge.actors.operations.chain import Chain
+from trollbridge.actors.operations.log import Log
 from trollbridge.actors.operations.rotation import LogBusy, LogFile, read_head
 from trollbridge.ui_adapter.log_command import log as command
 

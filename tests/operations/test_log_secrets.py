@@ -12,8 +12,8 @@ import msgspec
 from tests.conftest import REPOSITORY
 from tests.ui_adapter.commands import run
 from trollbridge.actors import exits
-from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations.journal import datagram
+from trollbridge.actors.operations.log import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

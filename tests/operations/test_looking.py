@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from tests.ui_adapter.commands import PATIENCE, Dialogue, Ended, run, talk, talk_on_a_terminal
-from trollbridge.actors.operations.log import Line
 from trollbridge.actors.broker.uids import CREDIT
+from trollbridge.actors.operations.log import Line
 from trollbridge.ui_adapter.log_reading import LogReader
 from trollbridge.ui_adapter.top_rates import Top
 

@@ -16,8 +16,8 @@ from tests.harness.running import Running
 from tests.operations import operated
 from tests.operations.operated import NAME
 from trollbridge.actors import exits
-from trollbridge.actors.operations.log import Line
 from trollbridge.actors.operations import runtime_folder
+from trollbridge.actors.operations.log import Line
 from trollbridge.ui_adapter.operator_client import (
     ConnectionEnded,
     NoAnswer,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import pytest
 
-from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations import operator as served
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations.operator import MOST_WAITING, Operator
 from trollbridge.actors.operations.runtime_folder import SOCKET, Seat, connect
 from trollbridge.actors.processes.reactor import Alarm, Reactor

@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import outliving
 from tests.harness.puppeteer import Puppeteer
 from tests.operations.hopping import CHAINS, NAME, ask_by_programs
-from trollbridge.actors.supervision import remnants
 from trollbridge.actors.operations import runtime_folder
+from trollbridge.actors.supervision import remnants
 from trollbridge.actors.supervision.remnants import Remnants
 from trollbridge.ui_adapter.operator_client import OperatorClient
 

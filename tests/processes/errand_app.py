@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from tests.harness.probe import seen
 from tests.harness.replacing import replace
 from tests.harness.stage import PUPPET, hurry
-from trollbridge.actors.processes import child
-from trollbridge.actors.processes import errand
-from trollbridge.actors.supervision import errands
-from trollbridge.actors.processes import spawn
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.isolation.lock import unlocked
+from trollbridge.actors.processes import child, errand, spawn
 from trollbridge.actors.processes.spawn import CONTROL
+from trollbridge.actors.supervision import errands
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.errors import UsageError

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import CallError
 from trollbridge.messages.grants import Between, Grant, Longest, Matching, OneOf

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.harness.puppet import Puppet
 from tests.harness.replacing import replace
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.serving.approving import Desk
-from trollbridge.actors.handler import handler
-from trollbridge.actors.host import HostActor
 from trollbridge.actors.calling.joining import Joining
+from trollbridge.actors.handlers import handler
+from trollbridge.actors.host import HostActor
+from trollbridge.actors.serving.approving import Desk
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import CallError, NotAllowed

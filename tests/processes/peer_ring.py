@@ -13,7 +13,7 @@ import pykka
 
 from tests.harness.stage import HANDLERS, JOURNAL, PROBE, PUPPET
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.enclave.actor import EnclaveActor

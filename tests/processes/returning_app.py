@@ -10,11 +10,11 @@ from pathlib import Path
 
 from tests.harness.stage import PUPPET, hurry
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.actors.supervision.declaring import Group
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import CallError, ServerLost
 from trollbridge.messages.sandbox import Sandbox

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 from tests.harness.stage import PUPPET, hurry
 from trollbridge.actors import App, Child, Pause, Progress, Sandbox, Topic
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 HANDLERS = ("count", "secrets", "steps", "events", "publish", "gave", "crash", "doze", "grow", "grown")

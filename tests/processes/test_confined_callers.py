@@ -28,7 +28,7 @@ import subprocess
 import threading
 
 from trollbridge.actors import App, Child, Sandbox
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import ExtensionActor, UiActor
 
@@ -245,7 +245,7 @@ import os
 import time
 
 from trollbridge.actors import App, Child, Sandbox
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import ExtensionActor, UiActor
 

@@ -20,7 +20,7 @@ import sys
 import threading
 
 from trollbridge.actors import Sandbox
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 import socket
 import subprocess

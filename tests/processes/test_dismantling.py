@@ -18,8 +18,8 @@ from tests.harness.puppeteer import perform
 from tests.harness.stage import puppet_app
 from tests.processes import ring_acts
 from tests.processes.ring_order import assert_one_ring_after_the_other
-from trollbridge.actors.trust_ring.ring import RingState
 from trollbridge.actors.supervision.supervisor import Supervisor
+from trollbridge.actors.trust_ring.ring import RingState
 from trollbridge.messages import control
 from trollbridge.messages.errors import UsageError
 

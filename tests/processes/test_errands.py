@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.harness import acts
+from tests.harness import acts, proc
 from tests.harness.ordinary import ordinary
 from tests.harness.puppeteer import Puppeteer, Told, perform
 
@@ -108,20 +108,17 @@ def test_a_keychain_errand_reaches_a_unix_socket_and_no_file(tmp_path: Path) -> 
 def test_nobody_else_ever_holds_what_passes_between_an_errand_and_its_enclave() -> None:
     """A28, K1: while errands hold on, the supervisor has no descriptor of theirs, and neither has the UI."""
     with perform(APPLICATION) as puppet:
-        before = _descriptors(puppet.supervisor)
+        before = len(proc.descriptors(puppet.supervisor) or ())
         assert puppet.result("employer.send_off", "keychain", "hold") == b"held"
         assert puppet.result("employer.crowd", 2) == [b"held"] * 2
         started = puppet.lines("errand.started")
         assert len(started) == 3
-        assert len(_descriptors(puppet.supervisor)) == len(before) + 2 * 3, "a channel and a pidfd of each"
+        kept = before + 2 * 3  # a channel and a pidfd of each
+        assert proc.descriptors_at_rest(puppet.supervisor, kept) == kept
         assert puppet.result("employer.drop") == 3
         for each in started:
             puppet.wait_for("errand.ended", pid=each.pid)
         assert puppet.leave() == 0
-
-
-def _descriptors(pid: int) -> list[str]:
-    return os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208  # names
 
 
 def test_an_errand_that_fails_tells_its_enclave_by_the_end_of_the_stream() -> None:

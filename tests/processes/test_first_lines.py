@@ -22,7 +22,7 @@ import json
 import os
 
 from trollbridge.actors import App, Child, Sandbox
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import UiActor
 

@@ -30,7 +30,7 @@ import secrets
 import threading
 
 from trollbridge.actors import App, Child, Sandbox
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import UiActor
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.actors.keeper import Keeper, Note
 from tests.messages import test_control, test_payloads, test_record
 from tests.properties.loose_packing import Pairs, Tree, packed, unpacked
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.messages import control, payloads, record
 from trollbridge.messages.codec import Codec, encode
 from trollbridge.messages.errors import Malformed

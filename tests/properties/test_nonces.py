@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.actors.keeper import Keeper, Note
 from tests.actors.memory_ring import EXTENSION, UI, MemoryRing
 from tests.messages.sessions import UID, pair
-from trollbridge.actors.handler import exported
+from trollbridge.actors.handlers import exported
 from trollbridge.messages import aead
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.ids import Microseconds

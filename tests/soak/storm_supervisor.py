@@ -21,9 +21,9 @@ import msgspec
 
 from tests.harness.replacing import replace
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.operations.rotation import LogFile
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:

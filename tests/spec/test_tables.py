@@ -12,24 +12,17 @@ import pytest
 
 from tests.spec import document
 from trollbridge.actors.broker import process as broker
-from trollbridge.actors.outcomes import call_ledger
-from trollbridge.actors.processes import channel
-from trollbridge.actors.processes import endpoint
-from trollbridge.actors.supervision import errands
-from trollbridge.actors.serving import faults
-from trollbridge.actors.supervision import heartbeat
-from trollbridge.actors.calling import joining
-from trollbridge.actors.serving import mailbox
-from trollbridge.actors.calling import peer
-from trollbridge.actors.supervision import permits
-from trollbridge.actors.trust_ring import rings
-from trollbridge.actors.broker import routing
-from trollbridge.actors.serving import served
-from trollbridge.actors.serving import server as serving
-from trollbridge.actors.broker import uids
-from trollbridge.actors.handler import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
+from trollbridge.actors.broker import routing, uids
+from trollbridge.actors.calling import joining, peer
+from trollbridge.actors.handlers import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
 from trollbridge.actors.operations import runtime_folder
 from trollbridge.actors.operations.operator import MOST_WAITING
+from trollbridge.actors.outcomes import call_ledger
+from trollbridge.actors.processes import channel, endpoint
+from trollbridge.actors.serving import faults, mailbox, served
+from trollbridge.actors.serving import server as serving
+from trollbridge.actors.supervision import errands, heartbeat, permits
+from trollbridge.actors.trust_ring import rings
 from trollbridge.messages import (
     control,
     envelope,

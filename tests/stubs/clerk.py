@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.serving.streaming import Progress
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError

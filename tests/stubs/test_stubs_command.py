@@ -70,7 +70,7 @@ class Guest(ExtensionActor):
         bridge.clerk.count(3)  # wrong
 """
 WRONG: Final = """
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 
 class Wrong:
     @handler

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 from tests.harness.replacing import replace
 from tests.harness.stage import JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision import keeping
 from trollbridge.actors.supervision.declaring import Group, Restart
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.reasons import Reason
 from trollbridge.messages.sandbox import Sandbox
 from trollbridge.ui_adapter.bridge import ExtensionActor

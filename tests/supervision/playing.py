@@ -16,8 +16,8 @@ from trollbridge.messages.ids import MemberId, Role
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from trollbridge.actors.supervision.intensity import Intensity
     from trollbridge.actors.supervision.actions import Action
+    from trollbridge.actors.supervision.intensity import Intensity
 
 
 def kept(restarts: Mapping[str, str], role: Role = Role.EXTENSION) -> list[Kept]:

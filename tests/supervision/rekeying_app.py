@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.harness import wire
 from tests.harness.stage import JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.actors.supervision.rekeying import Rekey

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from tests.actors.keeper import Keeper
 from tests.actors.well import Source
+from trollbridge.actors.handlers import exported
 from trollbridge.actors.outcomes import call_ledger
 from trollbridge.actors.outcomes.call_account import NOBODY, Account
 from trollbridge.actors.outcomes.call_ledger import AT_CURRENT, CLIENTS, SIZE, SLOTS, CallLedger
-from trollbridge.actors.handler import exported
 from trollbridge.actors.serving.invocation import Caller, Invocation, Origin
 from trollbridge.messages.control import NOTHING_KNOWN, TO_CHILD, Verdict
 from trollbridge.messages.errors import Outcome

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.supervision.playing import kept, permanent
-from trollbridge.actors.supervision.intensity import Intensity, delay
 from trollbridge.actors.supervision.actions import Fall, GaveUp, PutOff, Restarting, Start, Stop
 from trollbridge.actors.supervision.declaring import Branch, Group, grow
+from trollbridge.actors.supervision.intensity import Intensity, delay
 from trollbridge.actors.supervision.lasting import LONGEST_IN_A_GROUP, Lasting
 from trollbridge.actors.supervision.reasons import Reason
 from trollbridge.actors.supervision.tree import State, Tree

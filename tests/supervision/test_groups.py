@@ -8,9 +8,9 @@ import pytest
 
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.hosts.declaring import Files
+from trollbridge.actors.supervision.declaring import OF_A_GROUP, ROOT, Branch, Group, Leaf, Restart, Strategy
 from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.rekeying import Rekey
-from trollbridge.actors.supervision.declaring import OF_A_GROUP, ROOT, Branch, Group, Leaf, Restart, Strategy
 from trollbridge.actors.supervision.stopping import order
 from trollbridge.messages.errors import DeclarationError
 

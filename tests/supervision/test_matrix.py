@@ -14,12 +14,11 @@ from typing import Final
 import pytest
 
 from tests.supervision.playing import Play, kept, permanent
-from trollbridge.actors.supervision import children
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.operations.events import EVENTS
-from trollbridge.actors.supervision import keeping
+from trollbridge.actors.supervision import children, keeping
 from trollbridge.actors.supervision.actions import Start
 from trollbridge.actors.supervision.declaring import OF_A_GROUP, Group, Restart, Strategy
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.reasons import Reason, reason_of
 from trollbridge.messages.ids import MemberId, Role
 
@@ -227,7 +226,7 @@ def test_an_exit_status_has_one_reason(status: int, hung: bool, reason: Reason) 
     assert reason_of(status, hung=hung) is reason
 
 
-PAGE: Final = Path(__file__).parents[2] / "actors" / "SUPERVISION.md"
+PAGE: Final = Path(__file__).parents[2] / "actors" / "supervision" / "SUPERVISION.md"
 
 
 def test_the_page_has_the_tables_that_the_code_leads_to() -> None:

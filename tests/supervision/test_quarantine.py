@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trollbridge.actors.outcomes.quarantine import DEADLY, DIGEST_SIZE, MOST, NO_DIGEST, Spared, Suspects, digest, of_caller
+from trollbridge.actors.outcomes.quarantine import (
+    DEADLY,
+    DIGEST_SIZE,
+    MOST,
+    NO_DIGEST,
+    Spared,
+    Suspects,
+    digest,
+    of_caller,
+)
 from trollbridge.messages.errors import Quarantined
 
 KEY: Final = b"k" * 32

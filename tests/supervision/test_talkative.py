@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from tests.harness.stage import puppet_app
 from tests.ui_adapter.commands import run
-from trollbridge.actors.supervision.children import Children
 from trollbridge.actors.operations.log import Log
-from trollbridge.actors.supervision.notices import MOST, PERIOD, Notices
 from trollbridge.actors.processes.reactor import Reactor
 from trollbridge.actors.processes.spawn import Process
+from trollbridge.actors.supervision.children import Children
+from trollbridge.actors.supervision.notices import MOST, PERIOD, Notices
 from trollbridge.messages.control import Notice, NoticeKind
 from trollbridge.messages.ids import BROKER, Epoch, Role
 
@@ -29,7 +29,7 @@ import os
 import select
 
 from trollbridge.actors.app import App
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.supervision.playing import kept
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.actions import Fall, Start, Stop
 from trollbridge.actors.supervision.declaring import Branch, Group, Restart, Strategy, grow
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.reasons import Reason
 from trollbridge.actors.supervision.tree import Tree
 from trollbridge.messages.ids import MemberId

@@ -11,21 +11,21 @@ import pytest
 from tests.harness.probe import Probe
 from tests.harness.stage import JOURNAL, PROBE, PUPPET
 from trollbridge.actors.app import App, Child
+from trollbridge.actors.handlers import exported
+from trollbridge.actors.operations.log import Line, Log
 from trollbridge.actors.outcomes.call_account import NOBODY
 from trollbridge.actors.outcomes.call_ledger import AT_CURRENT, CURRENT, CallLedger
-from trollbridge.actors.handler import exported
-from trollbridge.actors.serving.invocation import Caller, Invocation, Origin
-from trollbridge.actors.operations.log import Line, Log
-from trollbridge.actors.supervision.barring import Blame
 from trollbridge.actors.outcomes.verdicts import Verdicts
+from trollbridge.actors.serving.invocation import Caller, Invocation, Origin
+from trollbridge.actors.supervision.barring import Blame
 from trollbridge.messages import control
 from trollbridge.messages.ids import HandlerUID, MemberId, Microseconds, Role
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.children import Children
 
 SECRET: Final = b"SECRETSECRETSECR"
 HOLD: Final = exported(Probe)["hold"]

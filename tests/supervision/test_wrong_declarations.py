@@ -22,7 +22,7 @@ BROKEN_MODULES: Final = {
 }
 
 UNTYPED: Final = """
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 class Untyped(EnclaveActor):
@@ -71,7 +71,7 @@ def test_a_module_that_fails_to_import_ends_the_boot(place: str, broken: str, tm
 
 
 MISTAKEN: Final = """
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 class Mistaken(EnclaveActor):

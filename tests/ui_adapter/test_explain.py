@@ -10,10 +10,10 @@ from msgspec import structs
 
 from tests.ui_adapter.commands import run
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.serving.granting import WAITS
-from trollbridge.actors.handler import exported, handler
-from trollbridge.actors.operations.log import Line
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.actors.operations.events import EVENTS
+from trollbridge.actors.operations.log import Line
+from trollbridge.actors.serving.granting import WAITS
 from trollbridge.messages import grants as grammar
 from trollbridge.messages.control import NoticeKind
 from trollbridge.messages.errors import Refused, UsageError
@@ -276,7 +276,7 @@ app = App(
 )
 """
 _KEEP: Final = """
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 
 class Notary(EnclaveActor):

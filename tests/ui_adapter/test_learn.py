@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ENCLAVE: Final = """
 import ctypes, os, socket, subprocess, threading
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.messages.sandbox import Sandbox
 from trollbridge.ui_adapter import UiActor

@@ -8,7 +8,7 @@ from tests.actors.switchboard import PLUGIN, UI, VAULT, Switchboard
 from tests.conftest import REPOSITORY
 from tests.ui_adapter.commands import run
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import exported, handler
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.actors.hosts.declaring import Files
 from trollbridge.actors.operations.log import Line, Log
 from trollbridge.messages.control import NoticeKind
@@ -160,7 +160,7 @@ def test_what_is_heard_is_passed_on() -> None:
 
 
 _KEEP: Final = """
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 
 class Notary(EnclaveActor):

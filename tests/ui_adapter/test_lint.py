@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.handler import exported, handler
+from trollbridge.actors.handlers import exported, handler
 from trollbridge.actors.hosts.declaring import Files, Programs
 from trollbridge.actors.hosts.program import Program
 from trollbridge.messages.errors import DeclarationError

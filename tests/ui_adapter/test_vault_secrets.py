@@ -90,7 +90,7 @@ def test_what_expires_is_told_on_standard_error_and_chosen_with_within(safe: Saf
     safe.must("secret", "set", "soon", "--expires", "20d", data=b"x")
     done = safe.must("secret", "list")
     assert done.said == ["trollbridge: to be replaced: soon"]
-    assert re.search(r"soon +token +1 +[0-9-]+ [0-9:]+ UTC +[0-9-]+ [0-9:]+ UTC \(in 19 days\)", done.text)
+    assert re.search(r"soon +token +1 +[0-9-]+ [0-9:]+ UTC +[0-9-]+ [0-9:]+ UTC \(in 20 days\)", done.text)
     assert CANARY not in done.text
     for within, names in (("19d", []), ("21d", ["soon"])):
         chosen = safe.must("secret", "list", "--within", within, "--json").json

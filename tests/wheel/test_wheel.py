@@ -29,7 +29,7 @@ DEADLINE: Final = 120  # seconds, for each program that runs here
 
 DESK: Final = """
 from trollbridge.actors.app import App
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave import EnclaveActor
 from trollbridge.ui_adapter.bridge import UiActor
 

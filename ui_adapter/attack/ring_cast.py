@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.reference import ActorRef
+from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.messages.grants import Grant
 from trollbridge.messages.ids import MemberId
 from trollbridge.messages.sandbox import Sandbox

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from trollbridge.messages.vault_secrets import SecretInfo
     from trollbridge.ui_adapter.vault.desk import Desk
 
-SOON: Final = 30 * 86_400
+_DAY: Final = 86_400
+SOON: Final = 30 * _DAY
 """Seconds before an API key's end from when on it is reminded of."""
 
 
@@ -155,8 +156,13 @@ def _end(info: SecretInfo, now: int) -> str:
         return f"{shown} (expired)"
     if info.expires > now + SOON:
         return shown
-    days = (info.expires - now) // 86_400
-    return f"{shown} (in {'less than a day' if not days else '1 day' if days == 1 else f'{days} days'})"
+    return f"{shown} (in {_left(info.expires - now)})"
+
+
+def _left(seconds: int) -> str:
+    """Return how long that is, in days, to the nearest one."""
+    days = (seconds + _DAY // 2) // _DAY
+    return "less than a day" if seconds < _DAY else "1 day" if days == 1 else f"{days} days"
 
 
 def _hmac(desk: Desk, order: Hmac) -> None:

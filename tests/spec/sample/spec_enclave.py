@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import msgspec
 
 from trollbridge.actors import Progress
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import DeclaredError
 

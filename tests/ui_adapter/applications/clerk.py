@@ -6,7 +6,7 @@ import threading
 from collections.abc import Generator
 
 from trollbridge.actors import Progress
-from trollbridge.actors.handler import handler
+from trollbridge.actors.handlers import handler
 from trollbridge.enclave.actor import EnclaveActor
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
-from trollbridge.actors.serving.grantable import offer
 from trollbridge.actors.processes.places import defined
+from trollbridge.actors.serving.grantable import offer
 from trollbridge.actors.serving.streaming import KNOWN, stream_types
 from trollbridge.messages.codec import BUILTIN, Codec, encode
 from trollbridge.messages.errors import DeclarationError
