@@ -9,7 +9,7 @@ import abc
 import asyncio
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.processes.caller import CallerActor
+from trollbridge.actors.entry.caller import CallerActor
 from trollbridge.ui_adapter.bridge import Bridge
 
 if TYPE_CHECKING:

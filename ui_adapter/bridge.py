@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from trollbridge.actors.calling.proxies import HandlerProxy as HandlerProxy  # noqa: PLC0414  # re-exported
 from trollbridge.actors.calling.proxies import MemberProxy as MemberProxy  # noqa: PLC0414  # re-exported
-from trollbridge.actors.processes.caller import CallerActor
+from trollbridge.actors.entry.caller import CallerActor
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.ui_adapter.deciding import PATIENCE, decide, waiting
 from trollbridge.ui_adapter.plugins import load_plugin

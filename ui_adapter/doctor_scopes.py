@@ -74,7 +74,7 @@ def _scope(app: App, child: Child, role: Role, code: Mapping[str, str]) -> Scope
 def _declared(child: Child, role: Role) -> Sandbox | None:
     if child.sandbox is not None or role is Role.EXTENSION:
         return child.sandbox
-    from trollbridge.actors.processes.child import load  # noqa: PLC0415  # needs Linux
+    from trollbridge.actors.entry.child import load  # noqa: PLC0415  # needs Linux
 
     found: object = getattr(load(str(child.actor), tuple(sys.path)), "sandbox", None)
     if found is not None and not isinstance(found, Sandbox):

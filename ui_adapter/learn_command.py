@@ -13,9 +13,9 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
+from trollbridge.actors.entry.child import load
 from trollbridge.actors.isolation.libraries import folders
 from trollbridge.actors.operations.log import to_stderr
-from trollbridge.actors.processes.child import load
 from trollbridge.actors.supervision.learning import Recorder
 from trollbridge.actors.supervision.supervisor import Supervisor
 from trollbridge.messages.errors import ActorNotLoadable, DeclarationError

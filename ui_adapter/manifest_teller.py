@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from trollbridge.actors.entry.child import load
 from trollbridge.actors.handlers import exported
 from trollbridge.actors.isolation import kernel
-from trollbridge.actors.processes.child import load
 from trollbridge.messages.errors import TrollbridgeError
 from trollbridge.ui_adapter.manifests import QUESTION, Answer, Described, Manifest
 

@@ -207,7 +207,7 @@ def interface(table: Table, caller: str, *, extension: bool) -> str:
         "from collections.abc import Callable",
         f"from typing import {', '.join(['Any', *names.protocol, 'Self'])}",
         "",
-        "from trollbridge.actors.processes.caller import CallerActor as _CallerActor",
+        "from trollbridge.actors.entry.caller import CallerActor as _CallerActor",
         "from trollbridge.actors.calling.client import Client as _Client",
         *names.imports(table),
         "from trollbridge.ui_adapter.bridge import Bridge as _Bridge",

@@ -17,8 +17,8 @@ from trollbridge.messages.ids import BROKER
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.ids import MemberId
 
 Told: TypeAlias = Callable[[control.Measures | None], object]

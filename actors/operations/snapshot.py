@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from trollbridge.actors.app import App
     from trollbridge.actors.operations.log import Line, Log
     from trollbridge.actors.outcomes.verdicts import Verdicts
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.supervision.postures import Postures
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.actors.trust_ring.rings import Rings
     from trollbridge.messages.ids import MemberId
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from trollbridge.actors.app import App
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.outcomes.call_account import Running
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
 
 _CLIENTS: Final = frozenset({Role.UI, Role.EXTENSION, *SERVING})
 _SHUTDOWN: Final = -int(signal.SIGTERM)

@@ -1,5 +1,4 @@
-"""What every process of ours is made of: its start, its one inherited descriptor, its link, its loop.
+"""What every process of ours is made of: the channel that it inherits, its link, its loop, how it tells of failures.
 
-May import: our messages and actors. Invariant: a child is a fresh exec that inherits one descriptor and is locked
-before it runs anything that an application declared.
+May import: our messages and actors. Invariant: no module here knows what a process is for.
 """

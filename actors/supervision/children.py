@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.isolation.interpreter import Interpreters
 from trollbridge.actors.processes.sockets import LinkLost
-from trollbridge.actors.processes.spawn import NOTHING_BESIDES, Besides, Process
 from trollbridge.actors.supervision.remnants import Remnants
+from trollbridge.actors.supervision.spawn import NOTHING_BESIDES, Besides, Process
 from trollbridge.messages import control
 from trollbridge.messages.control import MemberRecord
 from trollbridge.messages.ids import SUPERVISOR, Role

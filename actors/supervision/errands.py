@@ -13,9 +13,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from trollbridge.actors.processes.errand import TERMS
-from trollbridge.actors.processes.spawn import Besides
+from trollbridge.actors.entry.errand import TERMS
 from trollbridge.actors.supervision.intensity import Intensity, Restarts
+from trollbridge.actors.supervision.spawn import Besides
 from trollbridge.messages import control
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.ids import MemberId, Role
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trollbridge.actors.operations.log import Log
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.supervision.postures import Postures
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.posture import Evidence
 
 MOST: Final = 8

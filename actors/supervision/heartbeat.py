@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from trollbridge.actors.outcomes.call_account import Running
-    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.spawn import Process
 
 INTERVAL: Final = 1.0
 """Seconds between beats."""

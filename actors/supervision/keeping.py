@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from trollbridge.actors.app import App
     from trollbridge.actors.operations.log import Log
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.actions import Action
     from trollbridge.actors.supervision.barring import Blame
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.ids import Epoch
 
 START_LIMIT: Final = 30.0

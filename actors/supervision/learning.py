@@ -19,7 +19,7 @@ from trollbridge.actors.supervision.postures import Postures
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.ids import MemberId
     from trollbridge.messages.posture import Evidence, Posture
 

@@ -17,8 +17,8 @@ from trollbridge.messages.vault import printable
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
     from trollbridge.actors.operations.log import Log
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.control import Notice
     from trollbridge.messages.ids import Epoch
 

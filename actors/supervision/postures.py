@@ -19,7 +19,7 @@ from trollbridge.messages.vault import printable
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.ids import MemberId
 
 

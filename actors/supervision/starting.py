@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from trollbridge.actors.outcomes.verdicts import Verdicts
-from trollbridge.actors.processes.spawn import Besides
+from trollbridge.actors.supervision.spawn import Besides
 from trollbridge.actors.trust_ring.formation import boot
 from trollbridge.messages.errors import DeclarationError
 from trollbridge.messages.ids import Role

@@ -20,7 +20,6 @@ from trollbridge.actors.operations.operator import operating
 from trollbridge.actors.processes.failures import cause, fell
 from trollbridge.actors.processes.reactor import Reactor, Recurrent
 from trollbridge.actors.processes.signals import Signals
-from trollbridge.actors.processes.spawn import occupy_standard
 from trollbridge.actors.supervision.children import Children
 from trollbridge.actors.supervision.ends import end_of
 from trollbridge.actors.supervision.errands import Errands
@@ -29,6 +28,7 @@ from trollbridge.actors.supervision.heartbeat import Heartbeat
 from trollbridge.actors.supervision.notices import Notices
 from trollbridge.actors.supervision.postures import Postures
 from trollbridge.actors.supervision.rekeying import Rekeying
+from trollbridge.actors.supervision.spawn import occupy_standard
 from trollbridge.actors.supervision.starting import Starting, demand, hold
 from trollbridge.actors.trust_ring.rings import Rings
 from trollbridge.messages import control
@@ -40,7 +40,7 @@ from trollbridge.messages.vault import printable
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
     from trollbridge.actors.operations.metrics import Publish
-    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.posture import Evidence
 
 

@@ -17,8 +17,8 @@ from trollbridge.messages.ids import BROKER, MemberId, Role
 
 if TYPE_CHECKING:
     from trollbridge.actors.app import App
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
 
 
 class Introductions:

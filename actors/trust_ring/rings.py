@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from trollbridge.actors.app import App
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.processes.reactor import Reactor
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
     from trollbridge.actors.supervision.postures import Postures
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.actors.supervision.starting import Starting
     from trollbridge.messages.posture import Evidence
 

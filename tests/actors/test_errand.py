@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 import pytest
 
+from trollbridge.actors.entry.errand import TERMS
 from trollbridge.actors.process_actor import ProcessActor, check_errands
-from trollbridge.actors.processes.errand import TERMS
 from trollbridge.messages import control
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.errors import DeclarationError

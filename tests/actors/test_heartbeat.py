@@ -16,7 +16,7 @@ from trollbridge.messages.ids import Role
 from trollbridge.messages.limits import FARTHEST
 
 if TYPE_CHECKING:
-    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.spawn import Process
 
 
 class Patient:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from trollbridge.actors.operations.log import Log
     from trollbridge.actors.operations.measuring import Measuring
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.actors.trust_ring.rings import Rings
 
 

@@ -50,7 +50,7 @@ BY_NAME_ALLOWED: Final = {
     # The lazy names of each package: a name of the package's own table, never one from outside.
     *(f"{folder}/__init__.py" for folder in ARROWS),
     # A child process loads the class that its own declaration names; the declaration comes from the application.
-    "actors/processes/child.py",
+    "actors/entry/child.py",
     # `trollbridge run module:app` loads what the person typed.
     "ui_adapter/loading.py",
     # `bridge.load_plugin` loads what the UI's own code names, once that process holds no ring key any more.

@@ -10,7 +10,7 @@ import os
 from typing import Final
 
 from trollbridge.actors.app import App
-from trollbridge.actors.processes import spawn
+from trollbridge.actors.supervision import spawn
 
 WEAKNESSES: Final = {
     "none": "",
@@ -19,7 +19,7 @@ WEAKNESSES: Final = {
         "U.claim = lambda self, uid, member, to: self._called.setdefault(uid, self.check(uid, member, to)); "
     ),
     "grants": (
-        "from trollbridge.actors import routing as r; from trollbridge.actors.broker.uids import Lease as L; "
+        "from trollbridge.actors.broker import routing as r; from trollbridge.actors.broker.uids import Lease as L; "
         "from trollbridge.messages import record; "
         "r.Routing._request = lambda self, port, name: self._out.send(port.member, record.Lease(name, b''.join("
         "self._ledger.issue(L(port.member, name.partition('.')[0], name))))); "
@@ -28,7 +28,7 @@ WEAKNESSES: Final = {
 }
 """What is run before a child's own code."""
 
-_MAIN: Final = "from trollbridge.actors.processes.child import main"
+_MAIN: Final = "from trollbridge.actors.entry.child import main"
 _entry: str = vars(spawn)["_ENTRY"]
 if _MAIN not in _entry:
     raise AssertionError(_entry)

@@ -30,7 +30,7 @@ from trollbridge.actors.broker.routing import MOST_STRIKES
 from trollbridge.actors.processes import sockets
 from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.actors.processes.sockets import LinkLost
-from trollbridge.actors.processes.spawn import Process
+from trollbridge.actors.supervision.spawn import Process
 from trollbridge.messages import control, payloads
 from trollbridge.messages import password as scram
 from trollbridge.messages.address import Caller

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trollbridge.actors.processes.spawn import CONTROL
+from trollbridge.actors.supervision.spawn import CONTROL
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.record import Item, Routed
 

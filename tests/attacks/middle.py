@@ -21,7 +21,7 @@ from trollbridge.actors.broker.routing import Port, Routing
 from trollbridge.actors.processes import sockets
 from trollbridge.actors.processes.endpoint import Endpoint
 from trollbridge.actors.processes.sockets import LinkLost
-from trollbridge.actors.processes.spawn import Process
+from trollbridge.actors.supervision.spawn import Process
 from trollbridge.messages import control
 from trollbridge.messages.envelope import Kind, prologue
 from trollbridge.messages.errors import ProtocolError

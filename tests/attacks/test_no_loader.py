@@ -26,8 +26,8 @@ RUNNERS: Final = {"eval", "exec", "compile", "__import__", "import_module", "loa
 ALLOWED: Final = {
     ("actors/__init__.py", "importlib"): "lazy re-exports, of names that are written there",
     ("actors/__init__.py", "import_module"): "the same",
-    ("actors/processes/child.py", "importlib"): "the actor that the supervisor's Boot names, before there is any ring",
-    ("actors/processes/child.py", "import_module"): "the same",
+    ("actors/entry/child.py", "importlib"): "the actor that the supervisor's Boot names, before there is any ring",
+    ("actors/entry/child.py", "import_module"): "the same",
     ("actors/reference.py", "importlib"): "metadata of the installed entry points, in the process of the declaration",
     ("messages/sandbox.py", "exec"): "the name of a field, where it is declared",
     ("messages/errors.py", "vars"): "the table of errors that travel, made once when it is imported",
@@ -35,7 +35,7 @@ ALLOWED: Final = {
 DYNAMIC: Final = {
     "actors/__init__.py": "lazy re-exports, of names that are written there",
     "actors/serving/approving.py": "the handler of an Invocation, as in process_actor.py; the fields of its own types",
-    "actors/processes/child.py": "the actor's class, by the supervisor's Boot",
+    "actors/entry/child.py": "the actor's class, by the supervisor's Boot",
     "actors/serving/grantable.py": "what a marked function offers for grants, by the names of functions written there",
     "messages/sandbox.py": "its own fields, by the names that stand there",
     "actors/process_actor.py": "the handler of an Invocation: a name of the manifest, never one that came in a message",
@@ -93,7 +93,7 @@ def test_nothing_that_receives_can_load_code() -> None:
     """A56, P5: every import of a loader and every call of a runner is one of these, each for its reason."""
     found = {(path, name) for path, tree in sources() for name in mentions(tree)}
     assert found <= set(ALLOWED)
-    assert ("actors/processes/child.py", "import_module") in found
+    assert ("actors/entry/child.py", "import_module") in found
 
 
 def test_no_attribute_is_looked_up_by_a_name_that_came_in_a_message() -> None:

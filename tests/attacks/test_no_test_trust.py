@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SHIPPED: Final = ("messages", "actors", "enclave", "ui_adapter")
 READS_ENVIRONMENT: Final = {
-    "actors/processes/child.py": "sets HOME, for an actor whose sandbox names paths beneath it",
+    "actors/entry/child.py": "sets HOME, for an actor whose sandbox names paths beneath it",
     "actors/isolation/interpreter.py": "a folder for the copy of the interpreter, where memory files are refused",
     "actors/operations/notify.py": "where the service manager that started it listens, and how often it wants to hear",
     "actors/operations/runtime_folder.py": "where a user's running programs have their sockets, for the operator's",
-    "actors/processes/spawn.py": "the names in PASSED_ON and MINIMAL, for the children",
+    "actors/supervision/spawn.py": "the names in PASSED_ON and MINIMAL, for the children",
     "ui_adapter/attack/ground.py": "a folder for the attacker's ground",
     "ui_adapter/attack/launch.py": "a clean environment for the runner of the attacks",
     "ui_adapter/doctor_keychain.py": "where the session bus is, for the look at the keychain",

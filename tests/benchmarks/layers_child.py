@@ -61,7 +61,7 @@ def time_each_mechanism() -> None:
         found = import_module(f"{PACKAGE}.{module}")
         replace(found, **{function: partial(timed, getattr(found, function), name)})
     replace(lock_module, settle=partial(timed, vars(lock_module)["settle"], COLLECTION))
-    child = import_module("trollbridge.actors.processes.child")
+    child = import_module("trollbridge.actors.entry.child")
     replace(child, lock=partial(telling_lock, child.lock), rehearse=partial(timed, child.rehearse, REHEARSAL))
 
 
@@ -103,7 +103,7 @@ def _leave_out_lock() -> None:
     empty = ModuleType(f"{PACKAGE}.lock")
     empty.__dict__.update(__file__="", harden=_nothing, lock=_no_lock, unlocked=_no_lock, settle=gc.enable)
     sys.modules[empty.__name__] = empty
-    replace(import_module("trollbridge.actors.processes.child"), rehearse=_nothing)
+    replace(import_module("trollbridge.actors.entry.child"), rehearse=_nothing)
 
 
 def _no_lock(*_: object, **_named: object) -> tuple[Evidence, ...]:
@@ -120,4 +120,4 @@ def enter(words: str) -> None:
     leave_out(each for each in chosen if each != TIMED)
     if TIMED in chosen:
         time_each_mechanism()
-    import_module("trollbridge.actors.processes.child").main()
+    import_module("trollbridge.actors.entry.child").main()

@@ -23,19 +23,18 @@ from trollbridge.actors.app import App, Child
 from trollbridge.actors.isolation import interpreter, outside
 from trollbridge.actors.isolation.interpreter import Interpreter
 from trollbridge.actors.operations.log import Log, to_stderr
-from trollbridge.actors.processes import spawn
-from trollbridge.actors.supervision import supervisor
+from trollbridge.actors.supervision import spawn, supervisor
 from trollbridge.actors.supervision.postures import Postures
 from trollbridge.messages.posture import Evidence, Level, Mechanism, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trollbridge.actors.processes.spawn import Process
+    from trollbridge.actors.supervision.spawn import Process
     from trollbridge.messages.posture import Posture
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
-OWN_ENTRY = "from trollbridge.actors.processes.child import main; main()"
+OWN_ENTRY = "from trollbridge.actors.entry.child import main; main()"
 
 
 class EntryChangedError(Exception):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from tests.enclave import module_record
 from tests.harness.replacing import replace
 from trollbridge.actors.app import App, Child
-from trollbridge.actors.processes import spawn
+from trollbridge.actors.supervision import spawn
 from trollbridge.messages.sandbox import Sandbox
 
 if TYPE_CHECKING:

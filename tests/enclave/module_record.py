@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from trollbridge.actors.entry import child
 from trollbridge.actors.isolation.lock import lock
-from trollbridge.actors.processes import child
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tests.harness.replacing import replace
-from trollbridge.actors.processes.spawn import CONTROL
+from trollbridge.actors.supervision.spawn import CONTROL
 from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.harness.replacing import replace
-from trollbridge.actors.processes.spawn import CONTROL
+from trollbridge.actors.supervision.spawn import CONTROL
 from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tests.harness.interpreter import interpreter
 from trollbridge.actors.processes import sockets
 from trollbridge.actors.processes.endpoint import Endpoint, found_link
 from trollbridge.actors.processes.sockets import LinkLost
-from trollbridge.actors.processes.spawn import Process
+from trollbridge.actors.supervision.spawn import Process
 from trollbridge.messages import control
 from trollbridge.messages.envelope import Kind, prologue
 from trollbridge.messages.ids import BROKER, Epoch, MemberId, Role

@@ -16,8 +16,8 @@ import msgspec
 
 from tests.harness.replacing import replace
 from tests.harness.stage import puppet_app
-from trollbridge.actors.processes import spawn
 from trollbridge.actors.processes.channel import ParentChannel
+from trollbridge.actors.supervision import spawn
 from trollbridge.messages import control
 
 if TYPE_CHECKING:

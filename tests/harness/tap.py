@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.harness.replacing import replace
 from trollbridge.actors.calling.joining import Joining
-from trollbridge.actors.processes import caller
+from trollbridge.actors.entry import caller
 
 if TYPE_CHECKING:
     import socket

@@ -17,8 +17,9 @@ from tests.harness.replacing import replace
 from tests.harness.stage import puppet_app
 from trollbridge.actors.broker import uids
 from trollbridge.actors.broker.routing import Port, Routing
+from trollbridge.actors.entry import child
 from trollbridge.actors.isolation.lock import unlocked
-from trollbridge.actors.processes import child, spawn
+from trollbridge.actors.supervision import spawn
 from trollbridge.messages import aead, session
 from trollbridge.messages.posture import Level
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
 
 SECRET: Final = "the canary of the figures"
 SOME: Final = (

@@ -20,11 +20,11 @@ from tests.harness.probe import seen
 from tests.harness.replacing import replace
 from tests.harness.stage import PUPPET, hurry
 from trollbridge.actors.app import App, Child
+from trollbridge.actors.entry import child, errand
 from trollbridge.actors.handlers import handler
 from trollbridge.actors.isolation.lock import unlocked
-from trollbridge.actors.processes import child, errand, spawn
-from trollbridge.actors.processes.spawn import CONTROL
-from trollbridge.actors.supervision import errands
+from trollbridge.actors.supervision import errands, spawn
+from trollbridge.actors.supervision.spawn import CONTROL
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.control import ErrandKind
 from trollbridge.messages.errors import UsageError

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tests.harness.replacing import replace
-from trollbridge.actors.processes import caller
+from trollbridge.actors.entry import caller
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Envelope, Kind, prologue
 from trollbridge.messages.ids import NO_UID, Epoch, HandlerUID, MemberId, Microseconds, Role

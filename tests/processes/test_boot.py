@@ -18,7 +18,7 @@ from tests.harness.interpreter import interpreter
 from tests.harness.puppeteer import Backstage, Puppeteer, perform
 from tests.harness.stage import PUPPET, puppet_app
 from trollbridge.actors.exits import BOOT_FAILED
-from trollbridge.actors.processes.spawn import Process
+from trollbridge.actors.supervision.spawn import Process
 from trollbridge.actors.supervision.supervisor import Supervisor
 from trollbridge.messages import control
 from trollbridge.messages.errors import RingDismantled, UsageError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CANARY: Final = "the user interface runs"
 MEDDLING: Final = "tests.harness.meddling:"
-ENTRY: Final = "from trollbridge.actors.processes.child import main; main()"
+ENTRY: Final = "from trollbridge.actors.entry.child import main; main()"
 PATH: Final = tuple(sys.path)
 
 

@@ -41,7 +41,7 @@ class Child:
         """Spawn it as the specification says."""
         self.control, theirs = pair()
         self.notices: list[list[Value]] = []
-        command = [sys.executable, "-I", "-m", "trollbridge.actors.processes.child", role, str(theirs.fileno())]
+        command = [sys.executable, "-I", "-m", "trollbridge.actors.entry.child", role, str(theirs.fileno())]
         null = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdin=null, stdout=null, env={}, pass_fds=[theirs.fileno()])
         theirs.close()

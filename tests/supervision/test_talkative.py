@@ -13,9 +13,9 @@ from tests.harness.stage import puppet_app
 from tests.ui_adapter.commands import run
 from trollbridge.actors.operations.log import Log
 from trollbridge.actors.processes.reactor import Reactor
-from trollbridge.actors.processes.spawn import Process
 from trollbridge.actors.supervision.children import Children
 from trollbridge.actors.supervision.notices import MOST, PERIOD, Notices
+from trollbridge.actors.supervision.spawn import Process
 from trollbridge.messages.control import Notice, NoticeKind
 from trollbridge.messages.ids import BROKER, Epoch, Role
 

@@ -24,8 +24,8 @@ from trollbridge.messages.ids import HandlerUID, MemberId, Microseconds, Role
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from trollbridge.actors.processes.spawn import Process
     from trollbridge.actors.supervision.children import Children
+    from trollbridge.actors.supervision.spawn import Process
 
 SECRET: Final = b"SECRETSECRETSECR"
 HOLD: Final = exported(Probe)["hold"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from trollbridge.actors.processes import spawn
+from trollbridge.actors.supervision import spawn
 from trollbridge.ui_adapter.entry import main
 
 _CHEAPLY: Final = (
@@ -19,7 +19,7 @@ _CHEAPLY: Final = (
     "(p.check_parameters, p.check_verifier, p.new_verifier, p.attempt, p.prove)]; p.STANDARD = cheap; "
 )
 """What each process runs before its own code."""
-_MAIN: Final = "from trollbridge.actors.processes.child import main"
+_MAIN: Final = "from trollbridge.actors.entry.child import main"
 
 if __name__ == "__main__":
     entry: str = vars(spawn)["_ENTRY"]

@@ -13,9 +13,9 @@ from trollbridge.actors.app import App
 from trollbridge.actors.calling.client import Client
 from trollbridge.actors.calling.promise import Promise
 from trollbridge.actors.calling.route import Route
+from trollbridge.actors.entry.caller import CallerActor, carry_out
 from trollbridge.actors.extension import Extension
 from trollbridge.actors.handlers import exported, handler
-from trollbridge.actors.processes.caller import CallerActor, carry_out
 from trollbridge.actors.serving.gatekeeper import Gatekeeper
 from trollbridge.messages.control import Granted
 from trollbridge.messages.errors import DeclarationError, RingDismantled, TrollbridgeError, UsageError

@@ -234,4 +234,4 @@ def test_nothing_but_learn_mode_widens_a_declaration() -> None:
     assert sorted(name for name, text in texts.items() if "widened(" in text) == [
         *("ui_adapter/learn_command.py", "ui_adapter/learn_grants.py"),
     ]
-    assert [name for name, text in texts.items() if "tells_calls=bool(" in text] == ["actors/processes/child.py"]
+    assert [name for name, text in texts.items() if "tells_calls=bool(" in text] == ["actors/entry/child.py"]

@@ -10,7 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from trollbridge.actors.processes.caller import CallerActor
+from trollbridge.actors.entry.caller import CallerActor
 from trollbridge.messages.errors import CallError, RingDismantled
 from trollbridge.messages.ids import HandlerName
 from trollbridge.messages.vault import VOCABULARY

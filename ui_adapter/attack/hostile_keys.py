@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from trollbridge.actors.processes.spawn import CONTROL
+from trollbridge.actors.supervision.spawn import CONTROL
 from trollbridge.messages import payloads
 from trollbridge.messages.envelope import Kind
 from trollbridge.messages.errors import TrollbridgeError

@@ -48,7 +48,7 @@ CONTROL: Final = 3
 """The descriptor at which a child finds its control channel; the next one that is free, if it is given that one."""
 _ENTRY: Final = (
     "import gc; gc.disable(); import sys; sys.modules['typing_extensions'] = None; "
-    "import msgspec; del sys.modules['typing_extensions']; from trollbridge.actors.processes.child import main; main()"
+    "import msgspec; del sys.modules['typing_extensions']; from trollbridge.actors.entry.child import main; main()"
 )
 """What a child runs. msgspec does without typing_extensions, which would cost each start 11 ms; the garbage collector,
 for which imports are 8 ms of work and no yield, is enabled once all is loaded (`isolation.lock.settle`)."""

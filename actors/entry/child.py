@@ -20,6 +20,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
+from trollbridge.actors.entry.rehearsal import rehearse
 from trollbridge.actors.isolation import denials, kernel
 from trollbridge.actors.isolation.libraries import folders
 from trollbridge.actors.isolation.limits import MEMORY, limit
@@ -27,7 +28,6 @@ from trollbridge.actors.isolation.lock import harden, lock, unlocked
 from trollbridge.actors.processes.channel import child_channel
 from trollbridge.actors.processes.failures import failed, source
 from trollbridge.actors.processes.places import place
-from trollbridge.actors.processes.rehearsal import rehearse
 from trollbridge.actors.processes.sockets import LinkLost
 from trollbridge.actors.reference import is_file
 from trollbridge.messages import control
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
+    from trollbridge.actors.entry.errand import Work
     from trollbridge.actors.processes.channel import Channel
-    from trollbridge.actors.processes.errand import Work
     from trollbridge.messages.posture import Evidence
     from trollbridge.messages.sandbox import Sandbox
 
@@ -221,7 +221,7 @@ def _run_server(channel: Control, boot: control.Boot, link: socket.socket, page:
 
 
 def _run_ui(channel: Control, boot: control.Boot, link: socket.socket) -> int:
-    from trollbridge.actors.processes.caller import caller_class, run  # noqa: PLC0415
+    from trollbridge.actors.entry.caller import caller_class, run  # noqa: PLC0415
 
     readable = (*folders(), *_own_code(boot.actor, boot.path))
     rehearse()
@@ -236,7 +236,7 @@ def _run_ui(channel: Control, boot: control.Boot, link: socket.socket) -> int:
 
 
 def _run_extension(channel: Control, boot: control.Boot, link: socket.socket) -> int:
-    from trollbridge.actors.processes.caller import caller_class, run  # noqa: PLC0415
+    from trollbridge.actors.entry.caller import caller_class, run  # noqa: PLC0415
 
     readable = (*folders(), *_own_code(boot.actor, boot.path))
     channel.refuse_descriptors()
@@ -248,7 +248,7 @@ def _run_extension(channel: Control, boot: control.Boot, link: socket.socket) ->
 
 
 def _run_errand(channel: Control, boot: control.Boot) -> int:
-    from trollbridge.actors.processes import errand  # noqa: PLC0415
+    from trollbridge.actors.entry import errand  # noqa: PLC0415
 
     work = import_module(errand.TERMS[ErrandKind(boot.actor)].module)
     return errand.run(channel, cast("Work", work), boot.home)
