@@ -1,4 +1,4 @@
-"""What whoever made a call is told when its server has ended: what became of the call, and whether to call again.
+"""What whoever made a call is told of its end without a reply: what became of the call, and whether to call again.
 
 May import: our error codes. Invariant: one sentence for each outcome, with the handler's name where it is known; nobody
 is told to repeat a call that may have been carried out.
@@ -25,6 +25,8 @@ _AWAY: Final = "the host is started again, so call it again in a moment"
 _GONE: Final = "the host does not come back as long as this ring stands"
 NO_RING: Final = "There is no sealed ring, and {}: {} once bridge.wait_sealed() returns."
 """Of what is not done without one, and when it can be."""
+LATE: Final = "The deadline passed before the stream had ended."
+"""Of a stream, at either end."""
 
 
 def fallen(outcome: Outcome, handler: str) -> str:

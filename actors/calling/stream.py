@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from trollbridge.actors.calling.promise import Promise
-from trollbridge.actors.serving.flow import LATE
+from trollbridge.messages.error_words import LATE
 from trollbridge.messages.errors import DeadlineExceeded, StreamEnded
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 import msgspec
 
 from trollbridge.actors.handlers import WrongType
-from trollbridge.actors.serving.flow import LATE, Flow, FlowState
+from trollbridge.actors.serving.flow import Flow, FlowState
 from trollbridge.actors.serving.streaming import News, Pause, Progress
+from trollbridge.messages.error_words import LATE
 from trollbridge.messages.errors import CallError, Cancelled, DeadlineExceeded, HandlerFailed, ProtocolError
 
 if TYPE_CHECKING:

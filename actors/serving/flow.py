@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 PROGRESS_GAP: Final = 50_000
 """Microseconds that lie at least between two reports of progress, but for the one that says that all is done."""
 
-LATE: Final = "The deadline passed before the stream had ended."
-
 
 class FlowState(enum.Enum):
     """Whether a stream goes on."""

@@ -30,6 +30,16 @@ ARROWS: Final = {
     "enclave": {"enclave", "actors", "messages"},
     "ui_adapter": {"ui_adapter", "actors", "messages"},
 }
+# Each package of `actors` that is one end only, and the packages of `actors` whose code it may load: the broker holds
+# nothing that could open a session, a client nothing that serves; "" is the folder's own modules.
+ENDS: Final = {
+    "isolation": {"isolation"},
+    "processes": {"processes", "isolation"},
+    "broker": {"broker", "processes"},
+    "calling": {"calling", "processes", "isolation"},
+    "serving": {"serving", "calling", "processes", "isolation", "outcomes", ""},
+    "hosts": {"hosts", "serving", "isolation", ""},
+}
 # `messages` is functions of values: these two packages, and of the standard library nothing that reaches outside.
 OUTSIDE_OF_MESSAGES: Final = {"cryptography", "msgspec"}
 REACHES_OUTSIDE: Final = {
@@ -145,6 +155,31 @@ def wrong_arrows(root: Path) -> list[str]:
     return wrong
 
 
+def mixed_ends(root: Path) -> list[str]:
+    """Return each import by which a package of `actors` would load another end's code, at module level."""
+    known = {module.name for module in modules(root)}
+    wrong: list[str] = []
+    for module in modules(root):
+        package = _package(module.name, known)
+        if package not in ENDS:
+            continue
+        for found in imports(module, at_module_level(module.tree.body)):
+            if not found.module.startswith("trollbridge.actors"):
+                continue
+            other = _package(f"{found.module}.{found.name}", known)
+            if other not in ENDS[package]:
+                wrong.append(f"{found.place}: {package} loads {other or 'what is in no package'}")
+    return wrong
+
+
+def _package(name: str, known: set[str]) -> str:
+    """Return the package of `actors` that a module, or a name taken from one, belongs to; else nothing."""
+    prefix = "trollbridge.actors."
+    first, _, rest = name.removeprefix(prefix).partition(".")
+    deep = any(each.startswith(f"{prefix}{first}.") for each in known)
+    return first if name.startswith(prefix) and deep and (rest or f"{prefix}{first}" in known) else ""
+
+
 def cycles(root: Path) -> list[str]:
     """Return one cycle of the imports at module level, if there is one."""
     all_modules = modules(root)
@@ -233,7 +268,7 @@ def stray_aead(root: Path) -> list[str]:
     return wrong
 
 
-CHECKERS: Final = (wrong_arrows, cycles, reaching_outside, outside_the_enclave, code_loaders, stray_aead)
+CHECKERS: Final = (wrong_arrows, mixed_ends, cycles, reaching_outside, outside_the_enclave, code_loaders, stray_aead)
 
 
 @pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: str(checker.__name__))
@@ -282,6 +317,32 @@ def test_a_tree_that_keeps_every_rule_is_accepted(planted: Plant) -> None:
 def test_an_import_against_the_arrows_is_reported(planted: Plant, path: str, text: str, complaint: str) -> None:
     """The negative half of the arrows: at any depth, for type checkers too, bare and relative."""
     assert wrong_arrows(planted({path: text})) == [complaint]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "complaint"),
+    [
+        ("broker/process.py", "from trollbridge.actors.calling import client", "broker loads calling"),
+        ("broker/process.py", "from trollbridge.actors.serving.mailbox import Mailbox", "broker loads serving"),
+        ("broker/process.py", "import trollbridge.actors.calling.client", "broker loads calling"),
+        ("calling/client.py", "from trollbridge.actors.serving.mailbox import Mailbox", "calling loads serving"),
+        (
+            "processes/end.py",
+            "from trollbridge.actors.app import App",
+            "processes loads what is in no package",
+        ),
+    ],
+)
+def test_an_end_that_loads_another_is_reported(planted: Plant, path: str, text: str, complaint: str) -> None:
+    """The negative half: in whatever form it is imported; what only type checkers read is no load."""
+    tree = {
+        "actors/app.py": "",
+        **{f"actors/{each}/__init__.py": "" for each in ("broker", "calling", "processes", "serving")},
+        **{f"actors/{each}.py": "" for each in ("calling/client", "serving/mailbox", "processes/end")},
+    }
+    assert mixed_ends(planted({**tree, f"actors/{path}": text})) == [f"actors/{path}:1: {complaint}"]
+    typed = f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {text}"
+    assert mixed_ends(planted({**tree, f"actors/{path}": typed})) == []
 
 
 def test_a_cycle_at_module_level_is_reported(planted: Plant) -> None:

@@ -146,7 +146,7 @@ def test_a_file_without_its_head_is_reported(planted: Plant) -> None:
 def test_a_run_with_the_top_level_on_the_import_path_is_refused() -> None:
     """`python -m pytest` would make the bare names importable, so it ends at once and says what to run instead."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--no-cov", "tests/architecture"]
-    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == pytest.ExitCode.USAGE_ERROR
     assert "Run `pytest`, not `python -m pytest`" in ended.stderr
 
@@ -185,7 +185,7 @@ def test_a_process_that_a_test_leaves_is_reported_and_ended(orphaned: bool) -> N
 
 def test_a_process_that_ends_in_time_is_no_fault() -> None:
     """What is gone before the deadline is accepted, and its zombie is reaped."""
-    with conftest.no_process_left():
+    with conftest.no_process_left(20.0):
         pid = os.posix_spawn(sys.executable, [sys.executable, "-I", "-c", "pass"], {})
     with pytest.raises(ChildProcessError):
         os.waitpid(pid, 0)
