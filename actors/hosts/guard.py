@@ -20,6 +20,8 @@ from trollbridge.actors.isolation import kernel
 _WORD: Final = struct.Struct("=ii")
 """What is told, and of which group. It is written whole, so it is read whole."""
 _BEGINS, _KEPT, _ENDED = 1, 2, 3
+_ASKING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which others are asked to end; its host is, and ends it."""
 _WORDS: Final = 512
 """Words that are read at a time."""
 
@@ -30,14 +32,17 @@ class Guard:
     def __init__(self, *groups: int) -> None:
         """Start it; `groups`: what it is to know from the beginning. Raises `OSError`."""
         ours, self._entry = os.pipe()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)  # they wait until it ignores them
         try:
             self.pid: Final = os.fork()
+            if not self.pid:
+                _keep_watch(ours, before)
         except OSError:
             os.close(ours)
             os.close(self._entry)
             raise
-        if not self.pid:
-            _keep_watch(ours)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(ours)
         for each in groups:
             self.keep(each)
@@ -78,11 +83,12 @@ class Guard:
             os.write(self._entry, _WORD.pack(what, group))
 
 
-def _keep_watch(entry: int) -> NoReturn:
-    """Be the guard."""
+def _keep_watch(entry: int, mask: set[signal.Signals | int]) -> NoReturn:
+    """Be the guard; `mask`: the signals that are to be blocked."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _ASKING:
             signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.setpgid(0, 0)
         kernel.set_name("troll-guard")
         os.closerange(0, entry)

@@ -18,6 +18,8 @@ FILES = (
 )
 SHELL = "/bin/sh"
 LARGEST = 1 << 20
+IDLE = 1.5
+"""Seconds that a program has whose output nobody takes: enough to say its number, on a busy machine too."""
 OUTPUT = 300_000
 """Bytes that the noisy program may write."""
 
@@ -55,13 +57,13 @@ def programs() -> dict[str, Program]:
         "ends": _script(SCRIPTS["ends"]),
         "noisy": _script(SCRIPTS["noisy"], output=OUTPUT),
         "endless": _script(SCRIPTS["endless"], seconds=0.4, starts=started),
-        "idle": _script(SCRIPTS["idle"], seconds=0.4),
+        "idle": _script(SCRIPTS["idle"], seconds=IDLE),
         "brood": _script(SCRIPTS["brood"], starts=started),
         "orphans": _script(SCRIPTS["orphans"], starts=started),
         "forks": _script(SCRIPTS["forks"]),
         "escape": _script(SCRIPTS["escape"]),
-        "waits": Program(SHELL, args=[("-c", "read line; echo $line")], input=True, seconds=5),
-        "leaves": Program("/usr/bin/setsid", args=[("-w", "/bin/sleep", "1000")], starts=["/bin/sleep"], seconds=5),
+        "waits": Program(SHELL, args=[("-c", "read line; echo $line")], input=True, seconds=20),
+        "leaves": Program("/usr/bin/setsid", args=[("-w", "/bin/sleep", "1000")], starts=["/bin/sleep"], seconds=20),
         "env": Program("/usr/bin/env", args=[()], environment={"GREETING": "hello"}),
         "greedy": Program(SHELL, args=[("-c", SCRIPTS["greedy"])], memory=1 << 25),
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -13,12 +15,17 @@ from tests.hosts import stream_acts, transfer_acts
 from tests.hosts.host_app import LARGEST
 from tests.hosts.scene import ask, scene, take
 from tests.hosts.swapping import swapping
+from trollbridge.actors.hosts.files import PIECE
+from trollbridge.messages.limits import FIRST_CREDIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.harness.puppeteer import Hand
     from tests.hosts.scene import Scene
+
+
+PATIENCE: Final = 20.0
 
 
 @pytest.fixture(scope="module", params=["as whoever runs the tests", "as an ordinary user"])
@@ -107,13 +114,20 @@ def test_a_replacement_is_atomic_for_who_reads(ring: Scene) -> None:
 
 
 def test_a_file_that_shrinks_or_grows_while_it_is_read_ends_where_it_ends(ring: Scene) -> None:
-    """A15: and the stream ends in good order."""
-    ring.notes.joinpath("log").write_bytes(b"x" * 4_000_000)
-    ring.ui.act(stream_acts.begin, name="log", handler="files.read", positional=["notes/log"])
-    ring.ui.act(stream_acts.item, name="log")
-    os.truncate(ring.notes / "log", 200_000)
-    assert sum(map(len, ring.ui.act(stream_acts.rest, name="log"))) < 4_000_000
-    ring.notes.joinpath("log").unlink()
+    """A15: and the stream ends in good order. Nothing is read so far ahead that it could be over before."""
+    log, size = ring.notes / "log", (FIRST_CREDIT + 8) * PIECE
+    for more in (b"", b"and more"):
+        log.write_bytes(b"x" * size)
+        ring.ui.act(stream_acts.begin, name="log", handler="files.read", positional=["notes/log"])
+        first = ring.ui.act(stream_acts.item, name="log")
+        if more:
+            with log.open("ab") as file:
+                file.write(more)
+        else:
+            os.truncate(log, 200_000)
+        found = first + b"".join(ring.ui.act(stream_acts.rest, name="log"))
+        assert found == b"x" * size + more if more else len(found) < size
+    log.unlink()
 
 
 def test_a_folder_is_watched_until_the_watcher_lets_go(ring: Scene) -> None:
@@ -172,11 +186,12 @@ def test_a_folder_that_becomes_a_link_meanwhile_never_leads_an_extension_outside
     """S2: the race of `test_beneath`, through the whole ring."""
     place = ring.notes / "race"
     place.mkdir()
+    seen, until = Counter[str](), time.monotonic() + PATIENCE
     with swapping(place, ring.folder, b"the secret outside"):
-        seen = ring.plugin.act(stream_acts.race, path="notes/race/swapped/a.txt", times=200)
+        while seen.total() < 200 or (not 0 < seen["inside"] < seen.total() and time.monotonic() < until):
+            seen.update(ring.plugin.act(stream_acts.race, path="notes/race/swapped/a.txt", times=50))
     assert seen.keys() <= {"inside", "OutOfScope", "NoSuchFile"}
-    assert sum(seen.values()) == 200
-    assert seen["inside"] > 0
+    assert 0 < seen["inside"] < seen.total(), "it was another at another moment"
 
 
 def test_an_extension_changes_nothing_outside_and_nothing_that_may_only_be_read(ring: Scene) -> None:

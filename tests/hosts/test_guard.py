@@ -108,11 +108,18 @@ def test_a_number_that_is_free_again_is_not_killed(act: Callable[[int, Guard], N
         assert not select.select(ends, [], [], 0.1)[0]
 
 
+def test_no_signal_that_asks_for_an_end_ends_a_guard() -> None:
+    """A16: from its first moment on: it ends in good order, once its host has closed the pipe."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        guard = Guard()
+        os.kill(guard.pid, number)
+        guard.close()
+        assert os.waitpid(guard.pid, 0) == (guard.pid, 0)
+
+
 def test_a_guard_that_was_killed_is_known_to_have_ended_and_stops_no_host() -> None:
     """A16: whoever starts a program asks; what is told to nobody is no error."""
     guard = Guard()
-    assert not guard.has_ended()
-    os.kill(guard.pid, signal.SIGTERM)  # it does not end by that
     assert not guard.has_ended()
     os.kill(guard.pid, signal.SIGKILL)
     os.waitid(os.P_PID, guard.pid, os.WEXITED | os.WNOWAIT)
