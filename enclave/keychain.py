@@ -12,8 +12,8 @@ every item any program of the user can read.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from contextlib import closing
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, cast
 
 import secretstorage
@@ -152,7 +152,7 @@ def _carry_out(verb: Verb, vault: bytes, number: int, root: bytes) -> bytes:
             _back_end().set_password(SERVICE, name, root.hex())
         case Verb.REMOVE:
             collection = _collection()
-            with closing(collection.connection):
+            with contextlib.closing(collection.connection):
                 for item in list(_older(collection, vault, number)):
                     item.delete()
     return bytes(ROOT_SIZE)
@@ -202,4 +202,6 @@ def run(end: socket.socket, descriptors: tuple[int, ...]) -> None:  # noqa: ARG0
         if not part:
             return
         request += part
-    end.sendall(answer(request))
+    found = answer(request)
+    with contextlib.suppress(OSError):  # the enclave waits no longer, or has ended
+        end.sendall(found)

@@ -39,6 +39,8 @@ PATIENCE: Final = 20.0
 """Seconds for one call, or for a new ring."""
 _GLANCE: Final = 0.002
 """Seconds for which the link is read and written before the next look."""
+_BEGUN: Final = 0.03
+"""Seconds after which the enclave works on a call that has left, as a rule."""
 _ANSWERED: Final = "answered"
 _EVENTS: Final = {
     "process.ended", "ring.dismantling", "ring.dismantled", "ring.restarting", "ring.forming", "process.started",
@@ -64,8 +66,12 @@ class Crash:
         self._log.refresh()
         self._start, self._epoch = len(self._log.lines), self._bridge.epoch or 0
         [pid] = [each.pid for each in self._bridge.members if each.role == Role.ENCLAVE]
-        calls = self._send()
-        os.kill(pid, signal.SIGKILL)
+        enclave = os.pidfd_open(pid)
+        try:
+            calls = self._send(enclave)
+            _signal(enclave, signal.SIGKILL)
+        finally:
+            os.close(enclave)
         fates = [(what, _fate(each)) for what, each in calls]
         self._screen.table([(f"sign {what}", fate) for what, fate in fates])
         counted = Counter(fate for _, fate in fates)
@@ -74,18 +80,25 @@ class Crash:
         expect(counted[_ANSWERED] < len(fates), "the calls were over before the enclave was")
         return ", ".join(f"{number} {fate}" for fate, number in counted.items()) + "; none hangs"
 
-    def _send(self) -> list[tuple[str, Promise[bytes]]]:
-        """Send seven calls and return them at a moment when the second one has just left."""
+    def _send(self, enclave: int) -> list[tuple[str, Promise[bytes]]]:
+        """Send seven calls; the enclave is stopped a moment after the second one has left.
+
+        So however late we come to kill it, it has done none of those that are sent then.
+        """
         left: list[int] = []
         sign = self._bridge.vault.sign
         counting = sign.progress(lambda sent, total: left.append(sent) if sent == total else None)
         first = sign(self._key, SHORT)
         first.get(timeout=PATIENCE)
-        long = [counting(self._key, LONG), *(sign(self._key, LONG) for _ in range(2))]
+        long = [counting(self._key, LONG)]
         until = time.monotonic() + PATIENCE
         while not left and time.monotonic() < until:
             with contextlib.suppress(pykka.Timeout):
                 long[0].get(timeout=_GLANCE)
+        with contextlib.suppress(pykka.Timeout):
+            long[0].get(timeout=_BEGUN)
+        _signal(enclave, signal.SIGSTOP)
+        long += [sign(self._key, LONG) for _ in range(2)]
         short = [sign(self._key, SHORT) for _ in range(3)]
         with contextlib.suppress(pykka.Timeout):
             short[-1].get(timeout=_GLANCE)  # whoever waits sends
@@ -119,6 +132,12 @@ class Crash:
         verified: Verified = vault.verify(MESSAGE, signature).get(timeout=PATIENCE)
         expect([each.fingerprint for each in verified.signers] == [self._key], "the signature does not verify")
         return "locked after the restart; unlocked again; signed with the same key; verified"
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    """Send a signal to a process that we have a descriptor of, or that the supervisor has ended: it was stopped."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, number)
 
 
 def _fate(promise: Promise[bytes]) -> str:

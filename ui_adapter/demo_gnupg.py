@@ -1,15 +1,21 @@
 """GnuPG beside the vault: a home directory of its own, a key without a password, an agent that is ended.
 
-May import: the standard library. Invariant: nothing of the user's own GnuPG is read or written, nothing is asked.
+May import: the standard library. Invariants: nothing of the user's own GnuPG is read or written, nothing is asked; an
+agent that was ended has ended.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import select
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 _PATIENCE: Final = 60.0
@@ -73,8 +79,35 @@ def _valid(done: subprocess.CompletedProcess[bytes]) -> list[str]:
 
 
 def end_agent(home: Path) -> None:
-    """End the agent of a home directory, if there is one; harmless if not."""
+    """End the agent of a home directory, if there is one, and wait for its end; harmless if not."""
     program = shutil.which("gpgconf")
     if program is not None and home.is_dir():
         command = [program, "--homedir", str(home), "--kill", "all"]
-        subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603  # gpgconf and fixed words
+        with _awaited(home):  # gpgconf says that it is done once the agent means to end
+            subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603  # gpgconf and fixed words
+
+
+@contextlib.contextmanager
+def _awaited(home: Path) -> Generator[None]:
+    """Have the block tell the agent of a home directory to end, if there is one; then wait for its end."""
+    agent = _agent(home)
+    yield
+    if agent is not None:
+        poll = select.poll()
+        poll.register(agent, select.POLLIN)
+        poll.poll(_PATIENCE * 1000)
+        os.close(agent)
+
+
+def _agent(home: Path) -> int | None:
+    """Return a descriptor of the agent's process; None if there is none, or nobody to ask."""
+    program = shutil.which("gpg-connect-agent")
+    if program is None:
+        return None
+    command = [program, "--homedir", str(home), "--no-autostart", "getinfo pid", "/bye"]
+    asked = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603  # fixed words
+    found = re.search(rb"^D (\d+)$", asked.stdout, re.MULTILINE)
+    try:
+        return None if found is None else os.pidfd_open(int(found[1]))
+    except ProcessLookupError:
+        return None

@@ -290,6 +290,7 @@ class Supervisor:
             rings.left(process.member)
             rings.keeping.carry_out()
         elif end.leaves:
+            self._obey_all(0)  # a signal that came before counts: a closed terminal ends the UI's input, too
             self._stop(end.code or 0, f"{process.member} {end.farewell}")
         elif rings.first:
             self.abort(f"{reason} before the ring was sealed")

@@ -15,7 +15,7 @@ YEARS_AGO: Final = ("--faked-system-time", "20220101T000000!")
 class GnuPG:
     """gpg with one home directory. Ends its agent on `close`."""
 
-    patience = 60.0
+    patience = 240.0
     """Seconds that one call may take."""
 
     def __init__(self, home: Path) -> None:
@@ -67,7 +67,7 @@ class GnuPG:
         self._configure("--kill", "all")
 
     def _configure(self, *arguments: str) -> None:
-        subprocess.run(["gpgconf", *arguments], env=self._environment, timeout=60, check=True)  # noqa: S607
+        subprocess.run(["gpgconf", *arguments], env=self._environment, timeout=self.patience, check=True)  # noqa: S607
 
 
 def good_signers(done: subprocess.CompletedProcess[bytes]) -> list[str]:

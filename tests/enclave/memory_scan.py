@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -18,6 +19,8 @@ CHUNK: Final = 16 << 20
 """Bytes that are looked at together."""
 SECRET_PAGES: Final = "/secretmem"
 """How the kernel names the pages of memfd_secret(2) in /proc/PID/maps."""
+PATIENCE: Final = 60.0
+"""Seconds within which a process comes to rest."""
 OF_THE_KERNEL: Final = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
 """The clock's pages and a call gate, the same in every process; the kernel reads them to nobody."""
 
@@ -58,12 +61,23 @@ def secret_pages(pid: int) -> list[Area]:
 def scan(pid: int, secrets: Mapping[str, bytes], chunk: int = CHUNK, *, writable: bool = False) -> Found:
     """Count each secret in all readable memory of a process; raises `PermissionError` where it cannot be opened.
 
+    The process must be at rest: where mappings came or went meanwhile, as just after an answer, all is looked at anew,
+    for some time.
+
     `writable`: only in what the process can write to: the rest, code and constants, is what it was when it was mapped.
     """
+    until = time.monotonic() + PATIENCE
     memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        wanted = [each for each in areas(pid) if "w" in each.access or not writable]
-        return _scan(memory, wanted, secrets, chunk)
+        before = areas(pid)
+        while True:
+            wanted = [each for each in before if "w" in each.access or not writable]
+            found = _scan(memory, wanted, secrets, chunk)
+            after = areas(pid)
+            if after == before:
+                return found
+            assert time.monotonic() < until, "the process does not come to rest"
+            before = after
     finally:
         os.close(memory)
 

@@ -399,6 +399,7 @@ def test_what_may_wait_is_bounded(desk: Desk) -> None:
     number = desk.begin(signing(ADA))
     (scribe,) = desk.scribes.started
     os.kill(scribe.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, scribe.pid, os.WSTOPPED | os.WNOWAIT)
     try:
         waiting = 0
         for at in range(0, jobs.MOST_WAITING, FEED):

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -64,7 +64,7 @@ class Spawner:
 
     def codes(self) -> list[int]:
         """Return with which code each has ended."""
-        return [each.wait(10) for each in self._started]
+        return [each.wait(60) for each in self._started]
 
 
 def beside() -> socket.socket:
@@ -156,7 +156,10 @@ SENTENCES: Final = {
 
 @pytest.mark.parametrize("state", SENTENCES, ids=lambda state: str(state.value))
 def test_each_reason_has_its_own_sentence_and_no_prompt_is_waited_for(state: State, tmp_path: Path) -> None:
-    """None, locked, none made: told within a second, for every request, and nothing is unlocked or made (A47, R9)."""
+    """None, locked, none made: told for every request, before any time has run out; nothing is unlocked (A47, R9).
+
+    A prompt that is waited for would end in another sentence: that the keychain does not answer.
+    """
     with running(tmp_path / "s", state) as service, service.reached():
         kept = Keychain(beside)
         requests: list[Callable[[], object]] = [
@@ -165,10 +168,8 @@ def test_each_reason_has_its_own_sentence_and_no_prompt_is_waited_for(state: Sta
             lambda: kept.remove(VAULT, 1),
         ]
         for request in requests:
-            before = time.monotonic()
             with pytest.raises(KeychainFailed, match=SENTENCES[state]):
                 request()
-            assert time.monotonic() - before < 2
 
 
 def test_a_service_that_denies_is_told(tmp_path: Path) -> None:
@@ -192,17 +193,17 @@ def test_a_keychain_that_is_locked_meanwhile_shows_nothing(tmp_path: Path) -> No
 
 
 def test_a_daemon_that_is_killed_while_it_is_asked(tmp_path: Path) -> None:
-    """The request ends at once, and the next finds no service (A47)."""
+    """The request ends with it, before any time has run out, and the next finds no service (A47)."""
     with running(tmp_path / "s") as service, service.reached():
         kept = Keychain(beside)
         kept.store(VAULT, 1, Secret.of(ROOT))
         service.stop()
-        threading.Timer(0.2, service.kill).start()
-        before = time.monotonic()
+        killing = threading.Timer(0.2, service.kill)
+        killing.start()
         for _ in range(2):
             with pytest.raises(KeychainFailed, match="no Secret Service"):
                 kept.fetch(VAULT, 1)
-        assert time.monotonic() - before < 5
+        killing.join()
 
 
 def test_a_daemon_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
@@ -218,7 +219,9 @@ def test_a_daemon_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None
         Keychain(lambda: near, patience=0.2).fetch(VAULT, 1)
 
 
-def test_a_slow_keychain_does_not_have_the_vault_given_up_as_hung(path: str, tmp_path: Path) -> None:
+def test_a_slow_keychain_does_not_have_the_vault_given_up_as_hung(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All requests of one change end before a process counts as hung, each however slow; the vault stays (A47, A57)."""
     assert 2 * PATIENCE < WHOLE < SILENT - PATIENCE
     keeper = FolderKeeper(tmp_path / "roots")
@@ -227,20 +230,22 @@ def test_a_slow_keychain_does_not_have_the_vault_given_up_as_hung(path: str, tmp
     access.close()
     [kept] = keeper.roots().values()
     asked: list[socket.socket] = []
+    passed = [0.0]
 
     def slow() -> socket.socket:
-        """Give the root after a while to whoever asks first and third; let the second wait."""
+        """Give the root to whoever asks first and third, let the second wait; each takes more than half of the time."""
         near, far = socket.socketpair()
         asked.append(far)
+        passed[0] += 0.6 * WHOLE
         if len(asked) != 2:
-            threading.Timer(0.2, far.sendall, [bytes([Word.DONE]) + kept]).start()
+            far.sendall(bytes([Word.DONE]) + kept)
         return near
 
-    access = Access(path, floor=CHEAP, keychain=Keychain(slow, whole=0.5))
-    before = time.monotonic()
+    monkeypatch.setattr(keychain_client, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    access = Access(path, floor=CHEAP, keychain=Keychain(slow, patience=10 * WHOLE))
     with pytest.raises(KeychainFailed, match="in time"):
         access.rotate_root(None)
-    assert 0.4 < time.monotonic() - before < PATIENCE
+    assert len(asked) == 2
     access.unlock(KEYCHAIN_ONLY, None)  # what comes later has its own time
     assert len(asked) == 3
     access.close()
@@ -327,6 +332,21 @@ def test_a_process_that_waited_too_long_is_not_asked(
     kept.rest()
     kept.remove(vault, 1)
     assert errand.started == 5
+
+
+def test_a_vault_that_waits_no_longer_is_no_fault_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asked has gone when the answer is there: the process ends as after any other request (A47)."""
+    near, far = socket.socketpair()
+
+    def gone(request: bytes) -> bytes:
+        near.close()
+        return request.ljust(ANSWER_SIZE, b"\0")
+
+    monkeypatch.setattr(keychain, "answer", gone)
+    near.sendall(bytes(REQUEST_SIZE))
+    with far:
+        keychain.run(far, ())
+    assert near.fileno() == -1
 
 
 def test_a_process_that_nobody_asks_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from trollbridge.enclave import http_signature
 from trollbridge.enclave.database import Database
 from trollbridge.enclave.gate import Caller, Gate
-from trollbridge.enclave.sealing import Kind
+from trollbridge.enclave.sealing import Kind, Row, VaultKey
 from trollbridge.enclave.secrets import Secrets
 from trollbridge.enclave.storage import Delete, Put, Records
 from trollbridge.messages.errors import (
@@ -52,8 +51,6 @@ from trollbridge.messages.vault_secrets import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from trollbridge.enclave.sealing import VaultKey
 
 NOW: Final = 1_111_111_111
 NAME: Final = "payments"
@@ -468,19 +465,26 @@ def test_keys_are_there_when_the_file_is_opened_again(
     again.close()
 
 
-def test_ten_thousand_keys_are_listed_at_once(bench: Bench) -> None:
-    """In under half a second, by their names."""
+def test_ten_thousand_keys_are_listed_at_once(
+    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their names, with one question to the file, and each row opened once: the work grows with their number."""
     infos = [
         SecretInfo(f"key {n:05}", TOKEN, NOW, NOW, None, use_only=False, size=40, note="note") for n in range(10_000)
     ]
     bench.records.write(*(change for each in infos for change in bench.secrets._puts(each, bytes(40))))
-    seconds: list[float] = []
-    for _ in range(3):  # the best of three: the machine may be busy with something else
-        started = time.perf_counter()
-        listed = bench.secrets.list_all()
-        seconds.append(time.perf_counter() - started)
-        assert listed == tuple(infos)
-    assert min(seconds) < 0.5
+    asked: list[str] = []
+    opened: list[int] = []
+    unseal = VaultKey.open
+
+    def counted(self: VaultKey, row: Row) -> tuple[str, bytes]:
+        opened.append(row.kind)
+        return unseal(self, row)
+
+    database._connection.set_trace_callback(asked.append)
+    monkeypatch.setattr(VaultKey, "open", counted)
+    assert bench.secrets.list_all() == tuple(infos)
+    assert (len(asked), opened) == (1, [Kind.API_KEY_INFO] * 10_000)
 
 
 def test_the_keys_of_a_locked_vault_are_inert(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from trollbridge.ui_adapter.bridge import Bridge, ExtensionActor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 WANTED, OTHER = "mail.example", "bank.example"
 
 

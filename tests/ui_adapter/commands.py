@@ -6,6 +6,7 @@ Invariant: when `run` returns and when a `Dialogue` is left, no process of the c
 from __future__ import annotations
 
 import atexit
+import codecs
 import functools
 import os
 import select
@@ -117,6 +118,7 @@ class Dialogue:
         self._taken = 0
         self._writes = writes
         self._reads = reads
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # a character may come in two pieces
         self._before = before
 
     @property
@@ -137,7 +139,7 @@ class Dialogue:
             except OSError:  # a terminal whose other side is closed
                 piece = b""
             assert piece, f"it ended before it wrote {text!r}: {self.heard!r}"
-            self.heard += piece.decode(errors="replace")
+            self.heard += self._decode(piece)
         self._taken = self.heard.index(text, start) + len(text)
         return self.heard[start : self._taken]
 
@@ -157,6 +159,11 @@ class Dialogue:
         code = self.popen.wait(seconds)
         _nothing_left(self._before, max(0.0, until - time.monotonic()))
         return code
+
+    def member(self, name: str) -> int:
+        """Return a descriptor of the process of that name, which runs."""
+        [found] = [each for each in descendants() - self._before if each.name == name]
+        return os.pidfd_open(found.pid)
 
     def __enter__(self) -> Self:
         """Return itself."""

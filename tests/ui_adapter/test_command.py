@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import subprocess
 import tomllib
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.ui_adapter.commands import APPLICATIONS, COMMAND, environment, run, talk
+from tests.ui_adapter.commands import APPLICATIONS, COMMAND, PATIENCE, environment, run, talk
 from trollbridge.actors import exits
 from trollbridge.actors.operations.log import Line
 from trollbridge.ui_adapter.cli import EXIT_CODES
@@ -89,13 +91,18 @@ def test_the_readme_has_every_exit_code() -> None:
     assert [row for row in rows if row in known] == [*EXIT_CODES, *VAULT_CODES]
 
 
-def test_a_reader_that_goes_away_ends_the_ui_without_a_traceback() -> None:
-    """`trollbridge run … | head -1`: the UI is told by its write, and its code says so."""
-    with talk("run", "declared:chatty", errors=subprocess.STDOUT) as chatty:
-        chatty.hear("ready\n")
-        chatty.say("\n")
-        chatty.hang_up()
-        assert chatty.end() == exits.OUTPUT_CLOSED
+def test_a_reader_that_goes_away_ends_the_ui_without_a_traceback(tmp_path: Path) -> None:
+    """`trollbridge run … | head -1`: the UI is told by its write, and its code says so; also where the log goes too."""
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file:
+        for told in (file.fileno(), subprocess.STDOUT):
+            with talk("run", "declared:chatty", errors=told) as chatty:
+                chatty.hear("ready\n")
+                chatty.say("\n")
+                chatty.hang_up()
+                assert chatty.end() == exits.OUTPUT_CLOSED
+    lines = [msgspec.json.decode(each, type=Line) for each in errors.read_bytes().splitlines()]
+    assert lines[-1].event == "application.stopped", "a log, and nothing that is none, such as a traceback"
 
 
 @pytest.mark.parametrize(
@@ -117,10 +124,22 @@ def test_a_closed_or_full_output_changes_no_more_than_it_must(
 
 
 def test_help_that_nobody_reads_ends_quietly() -> None:
-    """SIGPIPE's place is taken by an exit code."""
-    with talk("--help", errors=subprocess.STDOUT) as command:
-        command.hang_up()
-        assert command.end() == exits.OUTPUT_CLOSED
+    """SIGPIPE's place is taken by an exit code; the reader has gone before the first byte."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        done = subprocess.run(
+            [COMMAND, "--help"],
+            stdin=subprocess.DEVNULL,
+            stdout=writes,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+    finally:
+        os.close(writes)
+    assert (done.returncode, done.stderr) == (exits.OUTPUT_CLOSED, b"")
 
 
 def test_nothing_of_the_command_is_imported_from_the_current_folder_by_surprise(tmp_path: Path) -> None:
@@ -139,6 +158,22 @@ def test_a_signal_stops_the_application_in_order(number: signal.Signals) -> None
         idle.hear("ready\n")
         idle.popen.send_signal(number)
         assert idle.end() == 128 + number
+
+
+def test_a_signal_that_came_before_the_end_of_the_ui_counts() -> None:
+    """However late the supervisor gets to look: it finds both, and an exit code does not depend on luck (A13)."""
+    with talk("run", "declared:idle") as idle:
+        idle.hear("ready\n")
+        ui = idle.member("troll-ui")
+        idle.popen.send_signal(signal.SIGSTOP)
+        idle.popen.send_signal(signal.SIGTERM)
+        idle.hang_up()
+        poll = select.poll()
+        poll.register(ui, select.POLLIN)
+        assert poll.poll(PATIENCE * 1000), "the UI ends with its input"
+        os.close(ui)
+        idle.popen.send_signal(signal.SIGCONT)
+        assert idle.end() == 128 + signal.SIGTERM
 
 
 def test_the_command_is_the_installed_one() -> None:

@@ -110,7 +110,7 @@ def test_a_machine_without_a_mechanism_gets_less_and_is_told_what_to_change(
 
 def test_an_older_landlock_is_enough_for_an_enclave_that_reaches_nothing() -> None:
     """What a later version adds is named with its kernel; the level does not suffer."""
-    ended = run("doctor", "--json", prefix=old_landlock([], 3), afterwards=5.0)
+    ended = run("doctor", "--json", prefix=old_landlock([], 3), afterwards=PATIENCE)
     (fact,) = [each for each in _report(ended).machine if each.name == "landlock"]
     assert fact.found.startswith("ABI 3; later kernels add TCP ports (from Linux 6.7)")
     assert (ended.code, fact.verdict) == (0, Verdict.GOOD)

@@ -251,7 +251,7 @@ def test_memory_does_not_grow_with_the_document(tmp_path: Path) -> None:
     with document.open("wb") as file:
         for _ in range(LARGE // MIB):
             file.write(os.urandom(MIB))
-    with Courier(tmp_path) as courier:
+    with Courier(tmp_path, 4 * PATIENCE) as courier:
         courier.ready()
         with Watch(courier) as encrypting:
             courier.done("encrypt", document, message, ["ada", "bob"], "ada")

@@ -261,7 +261,7 @@ app = App(
 """
 
 
-def _hosting(folder: Path, sandbox: str, patience: int = 1000) -> None:
+def _hosting(folder: Path, sandbox: str, patience: int = 3000) -> None:
     folder.joinpath("notes").mkdir(exist_ok=True)
     notes = folder / "notes" / "today"
     notes.write_text("noted", encoding="ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from trollbridge.actors.operations.log import Line
 from trollbridge.messages.control import MemberRecord
 from trollbridge.ui_adapter import log_reading, process_table
+from trollbridge.ui_adapter import screen as timing
 from trollbridge.ui_adapter.screen import Screen, amount, columns
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def test_amounts_are_for_people(count: int, text: str) -> None:
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """No colour, no bar; one line says what was done."""
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(timing, "time", SimpleNamespace(monotonic=iter((100.0, 100.5)).__next__))
     stream = io.StringIO()
     screen = Screen(stream)
     screen.heading("Part")
@@ -48,7 +51,7 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         report(2 << 20, 2 << 20)
     lines = stream.getvalue().splitlines()
     assert lines[:4] == ["", "Part", "  A  B", "  1  2"]
-    assert lines[4].startswith("  sent: 2.0 MiB in 0.00 s")
+    assert lines[4] == "  sent: 2.0 MiB in 0.50 s, 4 MiB/s"
     assert len(lines) == 5
 
 

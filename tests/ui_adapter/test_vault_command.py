@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import tempfile
 import termios
 import time
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from tests.ui_adapter.commands import COMMAND, PATIENCE, environment
+from tests.ui_adapter.commands import COMMAND, PATIENCE, environment, talk_on_a_terminal
 from tests.ui_adapter.vaults import PASSWORD, WRONG, Safe
 from trollbridge.actors import exits
 from trollbridge.ui_adapter.vault import exit_codes
@@ -80,10 +83,21 @@ def test_a_person_may_mistype_and_is_asked_again(safe: Safe) -> None:
         assert dialogue.end() == exit_codes.WRONG_PASSWORD
 
 
+def _untouched() -> int:
+    """Return the local modes of a terminal that nobody has used."""
+    ours, theirs = os.openpty()
+    try:
+        found: int = termios.tcgetattr(ours)[3]
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return found
+
+
 def test_ctrl_c_at_the_prompt_ends_cleanly_and_leaves_the_terminal_as_it_was(safe: Safe) -> None:
     """130, no traceback, no process, and what is typed next is echoed again."""
+    before = _untouched()
     with safe.on_a_terminal("vault", "unlock-test") as dialogue:
-        before = termios.tcgetattr(dialogue.terminal)[3]
         dialogue.hear(PROMPT)
         until = time.monotonic() + PATIENCE
         while termios.tcgetattr(dialogue.terminal)[3] & termios.ECHO:  # it is switched off after the prompt was written
@@ -93,6 +107,29 @@ def test_ctrl_c_at_the_prompt_ends_cleanly_and_leaves_the_terminal_as_it_was(saf
         dialogue.hear("\r\n")  # a prompt of the shell begins a line of its own
         assert termios.tcgetattr(dialogue.terminal)[3] == before
         assert "Traceback" not in dialogue.heard
+
+
+_ENDED: Final = """
+import getpass, termios
+from trollbridge.ui_adapter.vault import passwords
+
+def ended(prompt):
+    settings = termios.tcgetattr(0)
+    settings[3] &= ~termios.ECHO
+    termios.tcsetattr(0, termios.TCSAFLUSH, settings)
+    raise SystemExit(143)
+
+getpass.getpass = ended
+passwords.ask("")
+"""
+
+
+def test_who_is_told_to_end_while_the_terminal_is_being_restored_restores_it_all_the_same() -> None:
+    """As the supervisor does after Ctrl-C, when getpass has not come to it yet."""
+    with talk_on_a_terminal(command=(sys.executable, "-I", "-c", _ENDED)) as dialogue:
+        assert dialogue.end() == 143
+        dialogue.hear("\r\n")
+        assert termios.tcgetattr(dialogue.terminal)[3] == _untouched()
 
 
 def test_a_new_password_is_typed_twice(tmp_path: Path) -> None:

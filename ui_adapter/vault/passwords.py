@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from trollbridge.messages.password import MAX_CHARACTERS
 from trollbridge.ui_adapter.vault.refusals import NoWayToAsk, WrongInput
@@ -39,21 +39,38 @@ def ask(prompt: str, option: str = "--password") -> str:
         raise NoWayToAsk(msg)
     from getpass import getpass  # noqa: PLC0415  # only where somebody is asked
 
+    settings = _settings()
     try:
         return getpass(prompt)
     except EOFError:
-        _end_line()
+        _leave(settings)
         raise KeyboardInterrupt from None
     except BaseException:
-        _end_line()
+        _leave(settings)
         raise
 
 
-def _end_line() -> None:
-    """End the prompt's line; Ctrl-C reaches the supervisor too, which may have this process end in the middle of it."""
+def _settings(wanted: list[Any] | None = None) -> list[Any]:
+    """Return the terminal's settings, after they were set to those that are `wanted`, if any."""
+    import termios  # noqa: PLC0415  # as getpass
+
+    with contextlib.suppress(OSError, termios.error), open("/dev/tty", "rb", buffering=0) as tty:  # noqa: PTH123
+        if wanted:
+            termios.tcsetattr(tty, termios.TCSAFLUSH, wanted)
+        return termios.tcgetattr(tty)
+    return []
+
+
+def _leave(settings: list[Any]) -> None:
+    """End the prompt's line, and leave the terminal as it was.
+
+    Ctrl-C reaches the supervisor too, which may have this process end in the middle of this, or of getpass doing it.
+    """
     try:
+        _settings(settings)
         say("")
     except SystemExit:
+        _settings(settings)
         say("")
         raise
 
