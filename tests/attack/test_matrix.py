@@ -115,9 +115,9 @@ except ChildProcessError:
 """
 
 
-def test_an_attackers_word_is_not_enough(tmp_path: Path) -> None:
+def test_an_attackers_word_is_not_enough(short_path: Path) -> None:
     """A claim without its effect is no success, and a child that an attacker leaves is ended."""
-    command = [sys.executable, "-I", "-c", LIAR, "liar", str(tmp_path)]
+    command = [sys.executable, "-I", "-c", LIAR, "liar", str(short_path)]
     printed = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60).stdout
     assert printed.splitlines() == [
         "a lie: False: no effect: True",

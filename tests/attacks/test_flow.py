@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.attacks import hostile_acts
+from tests.attacks.intruder import Honest, sealed_record
 from tests.harness.gate import Gate
+from tests.harness.lone_broker import LoneBroker, LoneMember
 from tests.harness.puppeteer import Backstage, Puppeteer, perform
+from trollbridge.messages import control
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,3 +94,27 @@ def test_an_extension_that_sends_bad_calls_takes_nobody_with_it(calls: int, tmp_
             assert puppet.leave() == 0
             assert [each.member for each in puppet.lines("member.removed")] == ["extra"]
             assert puppet.lines("ring.forming", epoch=2) == []
+
+
+def flood(broker: LoneBroker, member: LoneMember) -> None:
+    """Stop the broker's process, and send until a link takes no more; whoever goes on reading may never be full."""
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    with suppress(BlockingIOError):
+        while True:
+            member.end.send(sealed_record(member, b"\x90"))
+
+
+def test_a_flooded_broker_still_stops_when_it_is_told() -> None:
+    """P3: the control channel comes through however much waits on a link."""
+    with LoneBroker() as broker:
+        honest = Honest(broker)
+        extra = honest.intruder()
+        honest.converse()
+        extra.end.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        flood(broker, extra)
+        os.kill(broker.process.pid, signal.SIGCONT)
+        assert broker.alive()
+        flood(broker, extra)
+        broker.tell(control.Stop())
+        os.kill(broker.process.pid, signal.SIGCONT)
+        assert broker.end() == 0

@@ -250,6 +250,7 @@ def test_a_reply_after_the_caller_stopped_waiting_still_counts_and_only_for_it(t
         hook = middle.play = Hook(Kind.REPLY, UI, lambda _item, _body: [])
         limited = middle.hand.call("probe.echo", b"expired", within=0.2)
         assert limited.outcome() == "DeadlineExceeded"
+        middle.play = middle._honest  # on a slow machine the call was late already, and the hook has caught nothing
         assert middle.hand.result("probe.echo", b"next") == b"next"
         assert limited.outcome() == "DeadlineExceeded"
 

@@ -318,7 +318,6 @@ def test_a_second_hello_on_a_control_channel_harms_nobody_else(tmp_path: Path) -
     with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}) as puppet:
         extra = back.next_hand()
         extra.tell(acts.control_packet, packet=hello)
-        extra.tell(acts.control_packet, packet=b"which ends it")
         puppet.wait_for("process.refused", member="extra")
         puppet.wait_for("process.ended", member="extra")
         assert puppet.result("probe.echo", b"unmoved") == b"unmoved"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 60
 """Bytes that the path of the place may have: a socket's path must fit into 107."""
-_BIND_WAIT: Final = 0.2
+_BIND_WAIT: Final = 10.0
 """Seconds in which what was sent over the loopback must have come."""
 
 

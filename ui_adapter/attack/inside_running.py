@@ -40,7 +40,7 @@ _READ_IMPLIES_EXEC: Final = 0x0400000
 _VFORK: Final = 0x4000
 _DECLARED: Final = frozenset({"exec"})
 _THREADS: Final = frozenset({"exec", "threads"})
-_THREAD_WAIT: Final = 2.0
+_THREAD_WAIT: Final = 10.0
 
 
 def _pointers(words: Sequence[str]) -> ctypes.Array[ctypes.c_char]:

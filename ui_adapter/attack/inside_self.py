@@ -1,6 +1,7 @@
 """Attacks from inside on the process's own protections, identity and memory, and by other kinds of system call.
 
-May import: our actors' isolation, `attempt`. Invariant: all of it concerns the attacker's own process, which ends then.
+May import: our actors' isolation, `attempt`, `on_life`. Invariant: all of it concerns the attacker's own process,
+which ends then.
 """
 
 # ruff: noqa: PTH208  # the system call itself is what is tried, not what a path object makes of it
@@ -28,6 +29,7 @@ from trollbridge.ui_adapter.attack.attempt import (
     contents,
     forgotten,
 )
+from trollbridge.ui_adapter.attack.on_life import ONE_PROCESSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +116,7 @@ def _alarm_for(name: str) -> Callable[[Ground], None]:
 
 
 def _own_affinity(_ground: Ground) -> None:
-    kernel.syscall("sched_setaffinity", 0, 8, (1).to_bytes(8, "little"))
+    kernel.syscall("sched_setaffinity", 0, len(ONE_PROCESSOR), ONE_PROCESSOR)
 
 
 def _signal_parent(_ground: Ground) -> None:

@@ -32,8 +32,10 @@ _QUEUED: Final = -1  # SI_QUEUE: the only kind of code that a process may give a
 _IDLE_CLASS: Final = 3 << 13
 _LOW: Final = (64, 64)
 _F_SETSIG: Final = 10
-_SOON: Final = 3.0
+_SOON: Final = 5.0
 _MOMENT: Final = 0.01
+ONE_PROCESSOR: Final = (1 << min(os.sched_getaffinity(0))).to_bytes(128, "little")
+"""A mask with the first processor that this process may use; it was asked for before any lock."""
 
 
 def dead(ground: Ground, _found: bytes) -> bool:
@@ -64,7 +66,7 @@ def _pinned(ground: Ground, _found: bytes) -> bool:
 
 def _dumped(ground: Ground, _found: bytes) -> bool:
     """Tell whether the victim's core file lies in its folder."""
-    return ground.victim.dead(5.0) and any(each.name.startswith("core") for each in ground.home.iterdir())
+    return ground.victim.dead(_SOON) and any(each.name.startswith("core") for each in ground.home.iterdir())
 
 
 def _information(number: int) -> bytes:
@@ -104,8 +106,7 @@ def _abort(ground: Ground) -> None:
 
 
 def _pin(ground: Ground) -> None:
-    mask = (1).to_bytes(8, "little")
-    kernel.syscall("sched_setaffinity", ground.victim.pid, len(mask), mask)
+    kernel.syscall("sched_setaffinity", ground.victim.pid, len(ONE_PROCESSOR), ONE_PROCESSOR)
 
 
 def _affinity(ground: Ground) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Lock = Callable[[], None]
 
-PATIENCE: Final = 5.0
+PATIENCE: Final = 30.0
 """Seconds that one attack may take."""
 _LARGEST: Final = 1 << 20
 _REPORT: Final = 1

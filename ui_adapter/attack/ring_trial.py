@@ -7,6 +7,7 @@ be; an attack that could not be brought to its end is broken, not stopped.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trollbridge.ui_adapter.attack.catalogue import Attack, Outcome, Position, Result
@@ -169,14 +170,15 @@ def _told(stage: Stage, position: Position, event: str, start: int) -> bool:
 
 
 def _hear_out(stage: Stage) -> None:
-    """Wait until the log tells all that the broker has refused so far; raises `Lost`.
+    """Wait until the log tells all that the broker has refused so far, or has not told anything for long.
 
     What the broker notices is told in its order, so the accomplice has it notice one thing more, of a kind that it
     does in no attack. Else refusals that are not told yet would not count when the next attack is chosen.
     """
     start = len(stage.log)
     stage.accomplice("claim", fields={"route": bytes(16)})
-    stage.await_line("sender.refused", start=start, member=stage.cast.accomplice)
+    with suppress(Lost):  # then the rows that follow will miss their lines, too
+        stage.await_line("sender.refused", start=start, member=stage.cast.accomplice, seconds=SILENCE)
 
 
 def _collateral(lines: Sequence[Line], *, falls: bool) -> list[str]:

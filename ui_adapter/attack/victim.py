@@ -26,7 +26,7 @@ _ANY: Final = -1
 _CORE_LIMIT: Final = 1 << 20
 _HELLO: Final = struct.Struct("=QQII")
 """What it says first: the address of the canary, the address of a page of its own, two descriptors: file and link."""
-PATIENCE: Final = 5.0
+PATIENCE: Final = 20.0
 """Seconds that a victim may take to answer."""
 
 
