@@ -22,8 +22,10 @@ FOLDERS := messages actors enclave ui_adapter
 CHECKED := build/typed tests $(if $(wildcard examples/*.py),examples)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_DEFAULT_TIMEOUT ?= 60
+export PIP_RETRIES ?= 10
 # What the caller's shell holds must not reach into the interpreter under test.
-unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONWARNINGS PYTHONDEVMODE PYTEST_ADDOPTS PYTEST_PLUGINS
 
 # Editable and strict: the one method under which both type checkers and the interpreter see trollbridge.* alike.
 EDITABLE := $(BIN)/python -m pip install --quiet --no-build-isolation --config-settings editable_mode=strict --editable
@@ -32,7 +34,8 @@ define BUILD_REQUIREMENTS
 $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
 endef
 
-# debian PACKAGE…: installs Debian packages where that is allowed, else fails.
+# debian PACKAGE…: installs Debian packages where that is allowed, else fails. It tries more than once: somebody else
+# may be installing just now, and a network may be gone for a moment.
 define DEBIAN
 debian() {
     command -v apt-get >/dev/null || return 1
@@ -42,10 +45,16 @@ debian() {
         root=(sudo -n)
     fi
     echo "installing the Debian package $$*" >&2
-    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "$$@")
-    "$${root[@]}" "$${install[@]}" >/dev/null 2>&1 || {
-        "$${root[@]}" apt-get update --quiet=2 >/dev/null && "$${root[@]}" "$${install[@]}" >/dev/null
-    }
+    local apt=("$${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet=2)
+    apt+=(--option DPkg::Lock::Timeout=300 --option Acquire::Retries=3)
+    local install=("$${apt[@]}" install --yes --no-install-recommends "$$@")
+    "$${install[@]}" >/dev/null 2>&1 && return
+    for pause in 10 20 0; do
+        "$${apt[@]}" update >/dev/null || true
+        "$${install[@]}" >/dev/null && return
+        sleep "$$pause"
+    done
+    return 1
 }
 endef
 
@@ -112,12 +121,16 @@ system:
 $(VENV)/.created:
 	@$(DEBIAN)
 	chosen=
+	bare=
 	for name in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do
-	    if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+	    "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+	    bare=$${bare:-$$name}
+	    if "$$name" -c 'import ensurepip, venv' 2>/dev/null; then
 	        chosen=$$name
 	        break
 	    fi
 	done
+	chosen=$${chosen:-$$bare}
 	if [ -z "$$chosen" ]; then
 	    echo "Trollbridge needs Python 3.11 or newer, and none was found. Install one, or name it: make PYTHON=…" >&2
 	    exit 1
