@@ -36,7 +36,14 @@ _LOOK_AGAIN: Final = 0.05  # seconds; only for a zombie that is not ours to reap
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60, stateful_step_count=30)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    stateful_step_count=30,
+    suppress_health_check=[HealthCheck.too_slow],  # the machine's, not ours
+)
 settings.register_profile(
     "deep",
     deadline=None,

@@ -29,6 +29,8 @@ GRACE: Final = 2.0
 """Seconds that a process has to end by itself once it is told to."""
 UI_GRACE: Final = 5.0
 """The same of a UI, whose code may have something to tidy up; where all are to end, of everybody."""
+RELEASE: Final = 2.0
+"""Seconds that a UI that goes on has to let go of a fallen ring."""
 
 
 class Children:
@@ -154,7 +156,7 @@ class Children:
                 process.kill()
             ends = stopping or process.foreign
             self.tell(process, control.Stop() if ends else control.Dismantle(reason, died))
-            self.expect_end(process, UI_GRACE if ends and process.role is Role.UI else GRACE)
+            self.expect_end(process, GRACE if process.role is not Role.UI else UI_GRACE if ends else RELEASE)
 
     def request_end(self, process: Process) -> None:
         """Tell one process to end, within the seconds of its declaration; kill it at once where these are none."""

@@ -276,9 +276,12 @@ class MemoryRing:
 
     def to_broker(self, member: MemberId) -> int:
         """Carry what a member has ready to the broker; return how many items it was."""
-        wire = self._wires[member]
-        wire.near.flush()
-        found = self._arrived(wire.far)
+        self._wires[member].near.flush()
+        return self.at_broker(member)
+
+    def at_broker(self, member: MemberId) -> int:
+        """Have the broker take what a member has sent; return how many items it was."""
+        found = self._arrived(self._wires[member].far)
         for item, body in found:
             for each, content in self.on_the_way(member, BROKER, item, body):
                 if member in self._wires:

@@ -367,7 +367,7 @@ def test_threads_that_wait_between_two_rings_are_told_by_the_next(epochs: Epochs
     ring, far = epochs.ring, epochs.ring._wires[UI].far
     while before.is_alive() or after.is_alive():
         select.select([far.socket], [], [], GLANCE)
-        ring.to_broker(UI)
+        ring.at_broker(UI)  # whoever waits sends; nobody else may flush the client's end meanwhile
         ring.to_member(ENCLAVE)
         while ring.enclave.waiting:
             ring.answer()

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 BUFFER: Final = bytearray(LARGEST_RECORD)
 NOW: Final = 2**53
+PATIENCE: Final = 20
+"""Seconds for one send that does not block, however slow the machine."""
+BLOCKED: Final = 2 * PATIENCE
+"""Seconds after which one that blocks comes back."""
 
 
 @pytest.fixture
@@ -69,14 +74,13 @@ def test_what_is_ready_goes_out_in_one_record(wire: Wire) -> None:
 @pytest.mark.parametrize(("size", "count"), [(131_088, 300), (1_008, 6_000)])
 def test_a_send_never_blocks_and_nothing_is_lost(wire: Wire, size: int, count: int) -> None:
     """P3: megabytes to somebody who does not read: they wait here, and arrive whole and in order when he does."""
-    # A send that blocked would come back after six seconds, and the loop would be late.
-    wire.far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 6, 0))
-    late = time.monotonic() + 5
+    wire.far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", BLOCKED, 0))
     sent = [reply(number, size) for number in range(count)]
     taken: list[Item] = []
     wire.far.on_sent = taken.extend
     for item, body in sent:
         wire.far.put(item, body)
+        late = time.monotonic() + PATIENCE
         wire.far.flush()
         assert time.monotonic() < late
     assert (wire.far.flush(), wire.far.idle) == (False, False)
@@ -172,21 +176,24 @@ def test_a_packet_that_does_not_fit_is_malformed_and_the_next_is_taken() -> None
     theirs.close()
 
 
-def open_descriptors() -> int:
-    """Return how many descriptors this process has."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def copies(descriptor: int) -> int:
+    """Return how many descriptors of this process are of one file, whatever else is opened or closed meanwhile."""
+    wanted, found = os.fstat(descriptor), 0
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that the list itself was read through
+            found += os.path.samestat(os.fstat(int(each.name)), wanted)
+    return found
 
 
 def test_descriptors_that_nobody_asked_for_are_not_taken() -> None:
     """P3: a member that sends them gets a refusal, and they do not pile up here."""
     ours, theirs = sockets.pair()
     sockets.demand_credentials(ours)
-    before = open_descriptors()
     for _ in range(20):
         socket.send_fds(theirs, [b"x"], [theirs.fileno()] * 3)
         with pytest.raises(Malformed):
             sockets.receive_from(ours, BUFFER)
-    assert open_descriptors() == before
+    assert copies(theirs.fileno()) == 1
     ours.close()
     theirs.close()
 
@@ -194,14 +201,13 @@ def test_descriptors_that_nobody_asked_for_are_not_taken() -> None:
 def test_more_descriptors_than_foreseen_are_closed_again() -> None:
     """P3: on the control channel, which does take some."""
     ours, theirs = sockets.pair()
-    before = open_descriptors()
     socket.send_fds(theirs, [b"x"], [theirs.fileno()] * 40)
     with pytest.raises(Malformed):
         sockets.receive_with(ours, 100)
-    assert open_descriptors() == before
+    assert copies(theirs.fileno()) == 1
     socket.send_fds(theirs, [b"x"], [theirs.fileno()])
     data, [descriptor] = sockets.receive_with(ours, 100)
-    assert (data, os.get_inheritable(descriptor)) == (b"x", False)
+    assert (data, os.get_inheritable(descriptor), copies(theirs.fileno())) == (b"x", False, 2)
     os.close(descriptor)
     ours.close()
     theirs.close()
@@ -272,38 +278,48 @@ def channels() -> Iterator[tuple[ParentChannel, Control]]:
     child.close()
 
 
-def test_descriptors_come_with_the_request_for_an_errand_only(channels: tuple[ParentChannel, Control]) -> None:
+@pytest.fixture
+def gift() -> Iterator[int]:
+    """Give a descriptor of a file that nobody else has open."""
+    descriptor = os.memfd_create("gift")
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_descriptors_come_with_the_request_for_an_errand_only(
+    channels: tuple[ParentChannel, Control], gift: int
+) -> None:
     """I9: from who may have errands, up to the limit, close-on-exec; whoever does not take them lets them be closed."""
     parent, child = channels
-    errand, before = control.Errand(ErrandKind.SCRIBE), open_descriptors()
+    errand = control.Errand(ErrandKind.SCRIBE)
     parent.accept_descriptors()
-    child.send(errand, 0, 1, 2)
+    child.send(errand, gift, gift, gift)
     assert parent.take(os.getpid()) == errand
     given = parent.given()
     assert (len(given), [os.get_inheritable(each) for each in given], parent.given()) == (3, [False] * 3, [])
+    assert copies(gift) == 4
     sockets.close_all(given)
-    child.send(errand, *[0] * (1 + control.MOST_GIVEN))
+    child.send(errand, *[gift] * (1 + control.MOST_GIVEN))
     child.send(control.Pong(1))
     assert [parent.take(os.getpid()) for _ in range(2)] == [errand, control.Pong(1)]
-    assert open_descriptors() == before, "what nobody took is closed"
+    assert copies(gift) == 1, "what nobody took is closed"
     for message, descriptors in (
         (errand, []),
-        (control.Pong(1), [0]),
-        (errand, [0] * (2 + control.MOST_GIVEN)),
-        (errand, [0] * 200),
+        (control.Pong(1), [gift]),
+        (errand, [gift] * (2 + control.MOST_GIVEN)),
+        (errand, [gift] * 200),
     ):
         child.send(message, *descriptors)
         with pytest.raises(Malformed):
             parent.take(os.getpid())
     sockets.close_all(parent.given())
-    assert open_descriptors() == before
+    assert copies(gift) == 1
 
 
-def test_who_has_no_errands_sends_no_descriptor(channels: tuple[ParentChannel, Control]) -> None:
+def test_who_has_no_errands_sends_no_descriptor(channels: tuple[ParentChannel, Control], gift: int) -> None:
     """I9: the kernel closes it, and the message is malformed."""
     parent, child = channels
-    before = open_descriptors()
-    child.send(control.Errand(ErrandKind.SCRIBE), 0)
+    child.send(control.Errand(ErrandKind.SCRIBE), gift)
     with pytest.raises(Malformed):
         parent.take(os.getpid())
-    assert open_descriptors() == before
+    assert copies(gift) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 import pytest
@@ -15,6 +15,8 @@ from trollbridge.messages.errors import Cancelled, NotGranted, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+PATIENCE: Final = 20.0
 
 
 class Bringer:
@@ -48,7 +50,7 @@ def race(attempts: Sequence[Callable[[], bool]]) -> list[int]:
     won: list[int] = []
 
     def run(number: int) -> None:
-        gate.wait(10)
+        gate.wait(PATIENCE)
         if attempts[number]():
             won.append(number)
 
@@ -56,7 +58,7 @@ def race(attempts: Sequence[Callable[[], bool]]) -> list[int]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     return won
 
 
@@ -109,7 +111,7 @@ def test_waiting_asks_the_source_and_no_other_thread() -> None:
     """A14: the waiting caller pumps the link itself."""
     bringer = Bringer(7)
     assert Promise[int](bringer).get() == 7
-    assert Promise[int](bringer).get(timeout=5) == 7
+    assert Promise[int](bringer).get(timeout=PATIENCE) == 7
     assert bringer.asked == ["wait", "wait until"]
 
 
@@ -146,13 +148,13 @@ def test_a_promise_is_a_future_of_pykka() -> None:
     theirs.set(1)
     ours: Promise[int] = Promise()
     ours.set(2)
-    assert pykka.get_all([theirs, ours], timeout=5) == [1, 2]
-    assert ours.map(lambda value: value + 1).get(timeout=5) == 3
-    assert ours.join(theirs).get(timeout=5) == [2, 1]
+    assert pykka.get_all([theirs, ours], timeout=PATIENCE) == [1, 2]
+    assert ours.map(lambda value: value + 1).get(timeout=PATIENCE) == 3
+    assert ours.join(theirs).get(timeout=PATIENCE) == [2, 1]
     both: Promise[list[int]] = Promise()
     both.set([1, 2, 3])
-    assert both.filter(lambda value: value > 1).get(timeout=5) == [2, 3]  # type: ignore[misc]
-    assert both.reduce(lambda one, other: one + other).get(timeout=5) == 6  # type: ignore[misc]
+    assert both.filter(lambda value: value > 1).get(timeout=PATIENCE) == [2, 3]  # type: ignore[misc]
+    assert both.reduce(lambda one, other: one + other).get(timeout=PATIENCE) == 6  # type: ignore[misc]
 
 
 def test_a_hook_brings_the_value_once() -> None:
@@ -200,7 +202,7 @@ def test_a_promise_is_awaited_without_blocking_the_loop() -> None:
         pending = [Promise[int](Bringer(number)) for number in range(10)]
         done: Promise[int] = Promise()
         done.set(10)
-        return list(await asyncio.wait_for(asyncio.gather(*(_value(each) for each in [*pending, done])), 10))
+        return list(await asyncio.wait_for(asyncio.gather(*(_value(each) for each in [*pending, done])), PATIENCE))
 
     assert asyncio.run(main()) == list(range(11))
 

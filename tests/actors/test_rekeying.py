@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
+from trollbridge.actors.supervision import rekeying
 from trollbridge.actors.supervision.rekeying import DRAIN, Rekey, Rekeying
 from trollbridge.messages import control
 from trollbridge.messages.errors import DeclarationError, Malformed
@@ -23,6 +23,26 @@ if TYPE_CHECKING:
     from trollbridge.actors.trust_ring.rings import Rings
 
 
+class Clock:
+    """Stands for the module `time`: it goes on when a test says so."""
+
+    def __init__(self) -> None:
+        """Start somewhere."""
+        self.seconds = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give the clock by which keys are changed."""
+    made = Clock()
+    monkeypatch.setattr(rekeying, "time", made)
+    return made
+
+
 class Somebody:
     """Stands for a process."""
 
@@ -35,8 +55,9 @@ class Somebody:
 class Stage:
     """Stands for everything that a change of keys sees of its application."""
 
-    def __init__(self, plan: Rekey) -> None:
+    def __init__(self, clock: Clock, plan: Rekey) -> None:
         """Seal the first ring."""
+        self._clock = clock
         self.sealed, self.epoch = True, 1
         self.fell: list[str] = []
         self.told: list[tuple[str, object]] = []
@@ -49,7 +70,6 @@ class Stage:
         self.rekeying: Final = Rekeying(
             plan, cast("Rings", self), cast("Children", self), cast("Measuring", self), cast("Log", self)
         )
-        self.now = time.monotonic()
         self.tick()
 
     def __iter__(self) -> Iterator[Any]:
@@ -84,17 +104,17 @@ class Stage:
 
     def tick(self, seconds: float = 0.0) -> None:
         """Let time pass."""
-        self.now += seconds
-        self.rekeying.tick(self.now)
+        self._clock.seconds += seconds
+        self.rekeying.tick(self._clock.seconds)
 
     def drained(self, name: str, epoch: int = 1) -> None:
         """Have a process say that it has no call in flight."""
         self.rekeying.drained(cast("Process", self.people[name]), control.Drained(epoch))
 
 
-def test_the_ring_falls_when_every_caller_has_drained() -> None:
+def test_the_ring_falls_when_every_caller_has_drained(clock: Clock) -> None:
     """A58: the UI and the extensions are asked, servers are not; the ring falls when the last has answered."""
-    stage = Stage(Rekey())
+    stage = Stage(clock, Rekey())
     assert stage.rekeying.begin("SIGHUP: new keys")
     assert stage.told == [("ui", control.Drain(1)), ("x", control.Drain(1))]
     stage.tick(DRAIN / 2)
@@ -107,9 +127,9 @@ def test_the_ring_falls_when_every_caller_has_drained() -> None:
     assert stage.lines == [("ring.draining", "SIGHUP: new keys"), ("ring.drained", "no call is in flight")]
 
 
-def test_nobody_is_waited_for_longer_than_declared_or_after_its_end() -> None:
+def test_nobody_is_waited_for_longer_than_declared_or_after_its_end(clock: Clock) -> None:
     """A58, P3: neither one that never answers nor one that has ended."""
-    stage = Stage(Rekey(drain=3.0))
+    stage = Stage(clock, Rekey(drain=3.0))
     stage.rekeying.begin("new keys")
     del stage.people["x"]
     stage.tick(2.9)
@@ -117,16 +137,16 @@ def test_nobody_is_waited_for_longer_than_declared_or_after_its_end() -> None:
     stage.tick(0.2)
     assert stage.fell == ["new keys"]
     assert stage.lines[-1] == ("ring.drained", "the time is over; these had calls in flight: ui")
-    other = Stage(Rekey())
+    other = Stage(clock, Rekey())
     other.rekeying.begin("new keys")
     other.people.clear()
     other.tick()
     assert other.fell == ["new keys"]
 
 
-def test_a_change_under_way_is_not_begun_again_and_without_a_ring_there_is_none() -> None:
+def test_a_change_under_way_is_not_begun_again_and_without_a_ring_there_is_none(clock: Clock) -> None:
     """R5: however often somebody asks."""
-    stage = Stage(Rekey())
+    stage = Stage(clock, Rekey())
     assert [stage.rekeying.begin("one"), stage.rekeying.begin("two")] == [True, False]
     stage.sealed = False  # it falls for another reason
     assert not stage.rekeying.begin("three")
@@ -137,9 +157,9 @@ def test_a_change_under_way_is_not_begun_again_and_without_a_ring_there_is_none(
     assert stage.rekeying.begin("four")
 
 
-def test_an_answer_that_nobody_asked_for_is_malformed() -> None:
+def test_an_answer_that_nobody_asked_for_is_malformed(clock: Clock) -> None:
     """I8: from a process that was not asked, of another epoch, twice, or without a change; late, it is nothing."""
-    stage = Stage(Rekey())
+    stage = Stage(clock, Rekey())
     with pytest.raises(Malformed):
         stage.drained("ui")
     stage.rekeying.begin("new keys")
@@ -153,9 +173,9 @@ def test_an_answer_that_nobody_asked_for_is_malformed() -> None:
     stage.drained("x")
 
 
-def test_keys_are_due_by_their_age() -> None:
+def test_keys_are_due_by_their_age(clock: Clock) -> None:
     """A45: counted from the seal of each ring."""
-    stage = Stage(Rekey(seconds=60.0))
+    stage = Stage(clock, Rekey(seconds=60.0))
     stage.tick(59.0)
     assert stage.lines == []
     stage.tick(1.0)
@@ -165,15 +185,15 @@ def test_keys_are_due_by_their_age() -> None:
     stage.seal()
     stage.tick(30.0)
     assert stage.fell == ["these keys are 60 seconds old: new keys"]
-    assert stage.rekeying.due == stage.now + 60.0
+    assert stage.rekeying.due == clock.seconds + 60.0
 
 
-def test_keys_are_due_by_the_calls_that_they_have_carried() -> None:
+def test_keys_are_due_by_the_calls_that_they_have_carried(clock: Clock) -> None:
     """A45, P2: by the UI's; no extension chooses when, by itself or by a server that calls another for it.
 
     The broker is asked once a second; an answer that comes late, or not, does nothing.
     """
-    stage = Stage(Rekey(calls=100))
+    stage = Stage(clock, Rekey(calls=100))
     stage.tick(0.5)
     assert stage.asked == []
     stage.tick(0.5)
@@ -202,8 +222,8 @@ def test_a_declaration_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> 
         Rekey(**wrong)
 
 
-def test_the_default_changes_no_keys_by_itself() -> None:
+def test_the_default_changes_no_keys_by_itself(clock: Clock) -> None:
     """A12: and gives calls ten seconds when somebody asks."""
-    stage = Stage(Rekey())
+    stage = Stage(clock, Rekey())
     stage.tick(1e9)
     assert (stage.lines, stage.rekeying.due, Rekey().drain) == ([], None, 10.0)

@@ -94,8 +94,8 @@ def one_by_one(call: Callable[[], object], limit: Limit) -> list[int]:
     for _ in range(unrecorded(limit)):
         call()
     samples: list[int] = []
-    until = perf_counter_ns() + int(limit.seconds * 1e9)
     before = perf_counter_ns()
+    until = before + int(limit.seconds * 1e9)
     while len(samples) < limit.calls and before < until:
         call()
         after = perf_counter_ns()
@@ -109,12 +109,13 @@ def in_sequence(call: Callable[[], object], limit: Limit) -> Rate:
     for _ in range(3):
         call()
     calls = 0
-    began = perf_counter()
+    began = now = perf_counter()
     until = began + limit.seconds
-    while calls < limit.calls and perf_counter() < until:
+    while calls < limit.calls and now < until:
         call()
         calls += 1
-    return Rate(calls, perf_counter() - began)
+        now = perf_counter()
+    return Rate(calls, now - began)
 
 
 def windowed(send: Callable[[], object], receive: Callable[[], object], limit: Limit, in_flight: int) -> Rate:

@@ -85,7 +85,7 @@ def leave_out(layers: Iterable[str]) -> None:
             replace(import_module(f"{PACKAGE}.seccomp"), install=partial(_missing, "SECCOMP"))
         elif layer == Layer.MEMORY:
             memory = import_module(f"{PACKAGE}.secret_memory")
-            memory.SecretMemory._lay = partial(_missing, "SECRET_MEMORY")
+            memory.SecretMemory._lay = staticmethod(partial(_missing, "SECRET_MEMORY"))
 
 
 def _nothing(*_: object) -> None:

@@ -21,7 +21,7 @@ from trollbridge.ui_adapter.bridge import Bridge, UiActor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEADLINE = 10.0
+DEADLINE = 20.0
 PROBE = 0.001
 
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def parsed(arguments: Sequence[str] | None, names: Sequence[str]) -> argparse.Na
     parser = argparse.ArgumentParser(description="Measure trollbridge beside its peers, in one run.")
     parser.add_argument("--quick", action="store_true", help="one short round, under a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--seconds", type=float, metavar="N", help="begin no block that would end later than that")
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"some of: {', '.join(names)}")
     return parser.parse_args(arguments)
 
@@ -65,7 +67,10 @@ def measured(options: argparse.Namespace) -> tuple[Run | None, LockRun | None, S
         if options.only is None or STREAMS in options.only:
             size, rounds = (QUICK_MEBIBYTES, 1) if options.quick else (MEBIBYTES, ROUNDS)
             streams = run_streams(size * MIB, tell, rounds)
-        return run_benchmark(chosen, QUICK if options.quick else FULL, tell) if chosen else None, lock, streams
+        plan = QUICK if options.quick else FULL
+        if options.seconds is not None:
+            plan = replace(plan, total_seconds=options.seconds)
+        return run_benchmark(chosen, plan, tell) if chosen else None, lock, streams
     finally:
         end_descendants()
 

@@ -1,4 +1,4 @@
-"""Starts the benchmark: `python tests/benchmarks/run.py [--quick] [--json FILE] [--only NAME …]`.
+"""Starts the benchmark: `python tests/benchmarks/run.py [--quick] [--seconds N] [--json FILE] [--only NAME …]`.
 
 Imports the standard library only. It does nothing but make the checkout importable, which a program in a folder of
 its own is not, and hand over to `tests.benchmarks.program`.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DATA = bytes(64)
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 class StreamConsole(UiActor):

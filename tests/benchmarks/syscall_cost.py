@@ -24,7 +24,7 @@ FILTERED = ("broker", "enclave")
 AT_ONCE = 20
 """Packets that are sent before they are taken; so many fit into the socket."""
 TURNS = 400
-SECONDS = 20.0
+SECONDS = 120.0
 
 Timings = dict[str, float]
 

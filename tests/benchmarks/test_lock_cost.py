@@ -47,7 +47,7 @@ def run_once(entry: Entry) -> subprocess.CompletedProcess[str]:
         text=True,
         check=True,
         env=environment(),
-        timeout=60,
+        timeout=240,
     )
 
 

@@ -53,11 +53,16 @@ def grab(_strings: Strings) -> dict[str, str]:
 def _threads() -> None:
     """Start threads until there is no room for another's stack."""
     over = threading.Event()
+    started: list[threading.Thread] = []
     try:
         while True:
-            threading.Thread(target=over.wait, daemon=True).start()
+            another = threading.Thread(target=over.wait, daemon=True)
+            another.start()
+            started.append(another)
     finally:
         over.set()
+        for each in started:  # until then their stacks are taken
+            each.join()
 
 
 class Speaking:

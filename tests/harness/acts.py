@@ -23,6 +23,8 @@ from trollbridge.messages.ids import HandlerName
 
 if TYPE_CHECKING:
     from tests.harness.puppet import Strings
+    from trollbridge.actors.calling.membership import Membership
+    from trollbridge.actors.calling.promise import Promise
 
 GLANCE = 20  # milliseconds
 PLAIN = frozenset({bool, int, float, str, bytes, list, tuple, dict})
@@ -48,21 +50,33 @@ def call_as_it_falls(strings: Strings, of: int, handler: str) -> None:
 
 
 def send(strings: Strings, promise: str, seconds: float) -> None:
-    """Read the link until a call that was made has left this process; raises `TimeoutError`."""
+    """Read the link until a call that was made has left this process; raises `TimeoutError`.
+
+    Its ring may fall for that before this begins: then the call has ended, or has left and waits for a verdict.
+    """
     wanted, until = strings.promises[promise], time.monotonic() + seconds
     membership = strings.client._membership
+    if wanted.done or (membership is None and wanted not in strings.client._carrying):
+        return
     if membership is None:
         raise ConnectionError
     poll = select.poll()
-    poll.register(membership.endpoint.socket.fileno(), select.POLLIN)
-    while not wanted.done and not any(
-        each.sent for each in tuple(membership.pending.values()) if each.promise is wanted
-    ):
+    with contextlib.suppress(ValueError):  # closed meanwhile
+        poll.register(membership.endpoint.socket.fileno(), select.POLLIN)
+    while _stands(strings, membership) and not _has_left(membership, wanted):
         if time.monotonic() > until:
             raise TimeoutError
         poll.poll(GLANCE)  # another thread may read what comes
         strings.client.poll()
         strings.client.flush()
+
+
+def _stands(strings: Strings, membership: Membership) -> bool:
+    return strings.client._membership is membership
+
+
+def _has_left(membership: Membership, wanted: Promise[Any]) -> bool:
+    return wanted.done or any(each.sent for each in tuple(membership.pending.values()) if each.promise is wanted)
 
 
 def get(strings: Strings, promise: str, seconds: float | None) -> Any:  # noqa: ANN401  # whatever the handler returned

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from trollbridge.messages.control import NoticeKind
 
 M = TypeVar("M")
-PATIENCE: Final = 10.0
+PATIENCE: Final = 20.0
 EPOCH: Final = Epoch(7)
-JOIN_TIME: Final = 5.0
+JOIN_TIME: Final = 20.0
 
 
 class LoneMember:

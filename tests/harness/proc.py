@@ -6,6 +6,7 @@ then a function here returns None, and that is one of the things that tests asse
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+PATIENCE = 20.0
+GLANCE = 0.01
+"""Seconds between two looks."""
 LISTENING_TCP = "0A"  # <net/tcp_states.h>: TCP_LISTEN
 BOUND_UDP = "07"  # an unconnected UDP socket that has a port
 ACCEPTING = 0x10000  # <linux/net.h>: __SO_ACCEPTCON, in the flags of /proc/net/unix
@@ -26,23 +30,42 @@ def descriptors(pid: int) -> dict[int, str] | None:
     found: dict[int, str] = {}
     try:
         for each in Path(f"/proc/{pid}/fd").iterdir():
-            found[int(each.name)] = str(each.readlink())
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found[int(each.name)] = str(each.readlink())
     except PermissionError:
         return None
-    except FileNotFoundError:
+    except FileNotFoundError:  # it has ended
         pass
     return found
 
 
-def descriptors_at_rest(pid: int, expected: int, seconds: float = 20.0) -> int:
+def descriptors_at_rest(pid: int, expected: int, seconds: float = PATIENCE) -> int:
     """Return how many descriptors a process has once they are as many as expected; what there are in the end, if not.
 
     A process that has just answered may not have closed yet what it answered over.
     """
     until = time.monotonic() + seconds
     while (count := len(descriptors(pid) or ())) != expected and time.monotonic() < until:
-        threading.Event().wait(0.01)
+        threading.Event().wait(GLANCE)
     return count
+
+
+def states(pid: int) -> set[str]:
+    """Return the states of the threads of a process, as letters: `T` is stopped, `Z` has ended; none: it is gone."""
+    found: set[str] = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for each in Path(f"/proc/{pid}/task").iterdir():
+            found.add((each / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0])
+    return found
+
+
+def await_stopped(pid: int, seconds: float = PATIENCE) -> None:
+    """Wait until a process that was sent SIGSTOP does nothing more, or has ended; raises `TimeoutError`."""
+    until = time.monotonic() + seconds
+    while not states(pid) <= {"T", "Z", "X"}:
+        if time.monotonic() > until:
+            raise TimeoutError
+        threading.Event().wait(GLANCE)
 
 
 def arguments(pid: int) -> bytes:

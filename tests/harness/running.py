@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import msgspec
 
 from tests.conftest import REPOSITORY, Process, descendants, end_all, outliving
+from tests.harness import proc
 from tests.harness.streams import NothingCame, Stream
 from trollbridge.actors.operations.log import Line
 
@@ -93,6 +94,14 @@ class Running:
             raise TypeError
         return found
 
+    def several(self, count: int, event: str, **fields: Any) -> list[Line]:  # noqa: ANN401  # of each its own type
+        """Return the log lines of `event` with these fields so far, once there are so many; waits for them."""
+        start = 0
+        for _ in range(count):
+            found = self.wait_for(event, start=start, **fields)
+            start = next(number for number, each in enumerate(self.log.items) if each is found) + 1
+        return self.lines(event, **fields)
+
     def said(self) -> list[str]:
         """Return what came on standard error and is no log line: what a person reads."""
         return [each for each in self.log.items if isinstance(each, str)]
@@ -115,9 +124,11 @@ class Running:
         self.popen.send_signal(number)
 
     def kill(self, member: str, number: int = signal.SIGKILL) -> int:
-        """Send a member's youngest process a signal; return its PID."""
+        """Send a member's youngest process a signal; return its PID. One that is to stop has stopped then."""
         pid = self.pid(member)
         os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            proc.await_stopped(pid)
         return pid
 
     # The end.

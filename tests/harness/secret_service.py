@@ -19,6 +19,7 @@ import jeepney  # type: ignore[import-untyped]  # pyright: ignore[reportMissingT
 import jeepney.io.blocking  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import secretstorage
 
+from tests.harness import proc
 from tests.harness.ordinary import ordinary
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class SecretService(NamedTuple):
         """Have the daemon answer nothing more."""
         assert self.keyring is not None
         self.keyring.send_signal(signal.SIGSTOP)
+        proc.await_stopped(self.keyring.pid)
 
     @contextlib.contextmanager
     def reached(self) -> Generator[None]:

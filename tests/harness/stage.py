@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.harness.replacing import replace
 from trollbridge.actors.app import App, Child
@@ -21,6 +21,7 @@ PUPPET = "tests.harness.puppet:Puppet"
 PROBE = "tests.harness.probe:Probe"
 JOURNAL = {"journal": os.devnull}
 """What a probe that keeps no journal is given: its sandbox names the setting."""
+_HOWEVER_SLOW: Final = 20.0  # seconds
 HANDLERS = (
     *("echo", "mark", "secret", "fail", "refuse", "hold", "busy", "die", "leave", "pid"),
     *("modules", "descriptors", "environment", "drip"),
@@ -28,9 +29,13 @@ HANDLERS = (
 
 
 def hurry(beat: float | None, grace: float | None) -> None:
-    """Shorten, for the supervisor in this process, the seconds between heartbeats and those that an end may take."""
+    """Set, for the supervisor in this process, the seconds between heartbeats and those that an end may take.
+
+    A UI that goes on lets go of a fallen ring within as many; if nothing is said, however slow this machine is.
+    """
     if beat is not None:
         replace(heartbeat, INTERVAL=beat)
+    replace(children, RELEASE=_HOWEVER_SLOW if grace is None else grace)
     if grace is not None:
         replace(children, GRACE=grace, UI_GRACE=grace)
 

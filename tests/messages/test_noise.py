@@ -353,7 +353,7 @@ def uses() -> list[Callable[[], object]]:
 def test_each_state_serves_once_however_many_threads_ask(state: int) -> None:
     """R2, R3: of eight threads one gets through; so no state gives the same keys to two owners."""
     use = uses()[state]
-    gate = threading.Barrier(8, timeout=10)
+    gate = threading.Barrier(8, timeout=20)
     outcomes: list[str] = []
 
     def attempt() -> None:
@@ -368,7 +368,7 @@ def test_each_state_serves_once_however_many_threads_ask(state: int) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=20)
     assert sorted(outcomes) == ["refused"] * 7 + ["served"]
 
 

@@ -5,14 +5,17 @@ Imports the standard library only. It asks the kernel who sent, as systemd does 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
 import socket
 import struct
+import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 PATIENCE: Final = 30.0
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -36,6 +39,8 @@ class ServiceManager:
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
         self.told: Final[list[Told]] = []
         """Everything so far, in the order of its coming."""
+        self._came: Final = threading.Condition()
+        self._reading = False
 
     def take(self) -> None:
         """Take one message, which is there."""
@@ -62,8 +67,40 @@ class ServiceManager:
                 if wanted(self.told[at].assignments):
                     return at
                 at += 1
-            assert select.select([self._socket], [], [], max(0.0, until - time.monotonic()))[0], self.told
-            self.take()
+            assert self._another(at, max(0.0, until - time.monotonic())), self.told
+
+    def _another(self, known: int, seconds: float) -> bool:
+        """Wait for more messages than are `known`; return whether there are."""
+        if self._reading:
+            with self._came:
+                return self._came.wait_for(lambda: len(self.told) > known, seconds)
+        if not select.select([self._socket], [], [], seconds)[0]:
+            return False
+        self.take()
+        return True
+
+    @contextlib.contextmanager
+    def reading(self) -> Generator[None]:
+        """Take what comes as it comes, as a service manager does: a socket holds a few messages only."""
+        ends, end = os.pipe()
+        both: list[socket.socket | int] = [self._socket, ends]
+
+        def read() -> None:
+            while self._socket in select.select(both, [], [])[0]:  # what is there, before the end
+                with self._came:
+                    self.take()
+                    self._came.notify_all()
+
+        reader = threading.Thread(target=read)
+        self._reading = True
+        reader.start()
+        try:
+            yield
+        finally:
+            os.close(end)
+            reader.join(PATIENCE)
+            os.close(ends)
+            self._reading = False
 
     def __enter__(self) -> Self:
         """Return itself."""

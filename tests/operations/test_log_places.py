@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 PATIENCE: Final = 20.0
+ROOM: Final = 1 << 16
+"""Bytes that a pipe or a socket holds."""
 
 
 @contextlib.contextmanager
@@ -32,11 +34,14 @@ def ends(kind: str) -> Generator[tuple[int, int]]:
     """Return (the end that is read, the end that is written) of a pipe, a socket or a terminal."""
     if kind == "pipe":
         reads, writes = os.pipe()
+        fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, ROOM)
     elif kind == "terminal":
         reads, writes = os.openpty()
         tty.setraw(writes)
     else:
-        reads, writes = (each.detach() for each in socket.socketpair())
+        ours, theirs = socket.socketpair()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)  # else it is the machine's to say
+        reads, writes = ours.detach(), theirs.detach()
     try:
         yield reads, writes
     finally:
@@ -172,7 +177,7 @@ def test_a_sentence_for_people_waits_for_nobody(monkeypatch: pytest.MonkeyPatch)
         assert os.read(reads, 100) == b"trollbridge: it is so\n"
         tell("x" * (1 << 20))
         tell("lost\n")
-        assert len(os.read(reads, 1 << 21)) <= 1 << 16
+        assert len(os.read(reads, 1 << 21)) <= ROOM
 
 
 def test_a_file_that_standard_error_is_directed_to_is_appended_to(tmp_path: object) -> None:

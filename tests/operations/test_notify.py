@@ -152,9 +152,12 @@ def test_no_line_can_assign_what_it_likes() -> None:
 def test_a_running_application_tells_its_manager(tmp_path: Path) -> None:
     """A59: ready with the first seal, a fall, new keys, the end; the supervisor speaks, no child sees the socket."""
     where = str(tmp_path / "notify")
+    environment = {"NOTIFY_SOCKET": where, "WATCHDOG_USEC": "200000"}
     with ServiceManager(where) as manager:
-        environment = {"NOTIFY_SOCKET": where, "WATCHDOG_USEC": "200000"}
-        with Puppeteer("tests.harness.stage:puppet_app", {}, environment=environment) as puppet:
+        with (
+            manager.reading(),
+            Puppeteer("tests.harness.stage:puppet_app", {}, environment=environment) as puppet,
+        ):
             ready = manager.wait(lambda told: "READY" in told)
             assert manager.told[ready].assignments == SHOWN[1]
             assert "NOTIFY_SOCKET" not in puppet.result("probe.environment")
@@ -167,6 +170,6 @@ def test_a_running_application_tells_its_manager(tmp_path: Path) -> None:
             alive = manager.wait(lambda told: "READY" in told, reloading)
             manager.wait(lambda told: "WATCHDOG" in told, alive)
             assert puppet.stop() == 128 + signal.SIGTERM
-            manager.drain()
-            assert manager.told[-1].assignments == SHOWN[-1]
-            assert {each.pid for each in manager.told} == {puppet.supervisor}
+        manager.drain()
+        assert manager.told[-1].assignments == SHOWN[-1]
+        assert {each.pid for each in manager.told} == {puppet.supervisor}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
@@ -16,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec import structs
 
-from tests.ui_adapter.commands import APPLICATIONS, COMMAND, environment, run, runtime_folder, talk
+from tests.ui_adapter.commands import APPLICATIONS, COMMAND, PATIENCE, environment, run, talk
 from trollbridge.actors import exits
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.operations.desk import groups
@@ -31,7 +30,7 @@ from trollbridge.messages.operator import (
     Snapshot,
     application_name,
 )
-from trollbridge.ui_adapter import status_command
+from trollbridge.ui_adapter import operator_client, status_command
 from trollbridge.ui_adapter.operator_client import NotRunning
 from trollbridge.ui_adapter.operator_places import chosen_name, default_name, running_names
 from trollbridge.ui_adapter.status_command import row, span, told
@@ -145,7 +144,13 @@ def test_one_application_that_cannot_be_asked_hides_no_other(
     seats: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I7: one of another version, one that does not answer, one whose folder others may enter: told one by one."""
-    monkeypatch.setattr(status_command, "_PATIENCE", 0.1)
+    real = operator_client.OperatorClient
+    patience = {**dict.fromkeys(seats, 0.1), "good": 20.0, "odd": 20.0, "open": 20.0}  # who is silent is so for ever
+
+    def connected(name: str, _seconds: float) -> operator_client.OperatorClient:
+        return real(name, patience[name])
+
+    monkeypatch.setattr(operator_client, "OperatorClient", connected)
     held = (QuarantinedCall("vault.sign", "console", 40.0),)
     good = ANSWER.encode(structs.replace(SNAPSHOT, name="good", quarantine=held))
     with (
@@ -176,11 +181,19 @@ def test_one_application_that_cannot_be_asked_hides_no_other(
         assert found["unanswered"] == [*sorted([*seats, "odd", "open"])]
 
 
-def _other(*words: str) -> subprocess.CompletedProcess[str]:
+def _other(more: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command by which processes of another application come and go, which `run` takes for its own."""
+    command, env = [COMMAND, *words], environment(more)
     return subprocess.run(
-        [COMMAND, *words], cwd=APPLICATIONS, env=environment(), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=APPLICATIONS, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, str]:
+    """Return an environment with a runtime folder in which no other test has left anything."""
+    tmp_path.chmod(0o700)
+    return {"XDG_RUNTIME_DIR": str(tmp_path)}
 
 
 def test_each_process_is_told_of_in_the_group_that_supervises_it() -> None:
@@ -195,52 +208,52 @@ def test_each_process_is_told_of_in_the_group_that_supervises_it() -> None:
     assert groups(app) == {"one": "inner", "two": "outer"}
 
 
-def test_a_running_application_is_told_of_restarted_and_stopped() -> None:
+def test_a_running_application_is_told_of_restarted_and_stopped(alone: dict[str, str], tmp_path: Path) -> None:
     """The whole way: its default name, a second one refused, each command once, each with its exit code."""
-    with talk("run", "declared:idle", "-q") as idle:
+    with talk("run", "declared:idle", "-q", more=alone) as idle:
         idle.hear("ready\n")
-        second = run("run", "declared:idle", "-q")
+        second = run("run", "declared:idle", "-q", more=alone)
         assert (second.code, second.output) == (exits.RUNNING, "")
         assert [f"{NAME} runs already" in each for each in second.said] == [True]
-        shown = run("status")
+        shown = run("status", more=alone)
         assert (shown.code, shown.said) == (0, [])
         assert shown.output.startswith(f"{NAME}: the ring of epoch 1 is sealed, for ")
         assert re.search(r"^  clerk +enclave +- +\d+ +running +full ", shown.output, re.MULTILINE)
-        restarted = _other("restart", "declared:idle", "clerk")
+        restarted = _other(alone, "restart", "declared:idle", "clerk")
         assert (restarted.returncode, restarted.stderr) == (0, "")
         ready = rf"{NAME}: clerk is ready, in the ring of epoch 2, after \d+\.\d\d s\n"
         assert re.fullmatch(ready, restarted.stdout)
-        status = json.loads(run("status", NAME, "--json").output)
+        status = json.loads(run("status", NAME, "--json", more=alone).output)
         assert (status["format"], status["unanswered"]) == (1, [])
         [found] = status["applications"]
         assert (found["name"], found["epoch"], found["state"], found["restarts"]) == (NAME, 2, "sealed", 0)
         assert {each["member"] for each in found["processes"]} == {"supervisor", "broker", "clerk", "asker"}
-        refused = run("restart", NAME, "nobody")
+        refused = run("restart", NAME, "nobody", more=alone)
         assert (refused.code, refused.output, refused.said) == (
             *(1, "", ["trollbridge: there is no member of that name; there are asker, broker, clerk"]),
         )
-        headed = run("stop", "declared")
+        headed = run("stop", "declared", more=alone)
         assert (headed.code, headed.output) == (1, "")
         assert headed.said == [
             f"trollbridge: no application of the name declared runs here as this user; there is {NAME}"
         ]
-        stopped = run("stop", "declared:idle")
+        stopped = run("stop", "declared:idle", more=alone)
         assert re.fullmatch(rf"{NAME}: it has ended, after \d+\.\d\d s\n", stopped.output)
         assert (stopped.code, idle.end()) == (0, 0)
-    assert os.listdir(runtime_folder()) == []  # noqa: PTH208  # names
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_without_an_application_each_command_says_so() -> None:
+def test_without_an_application_each_command_says_so(alone: dict[str, str]) -> None:
     """One line, exit code 1, as JSON an object all the same; and --no-operator is the way to have none."""
-    with talk("run", "declared:idle", "-q", "--no-operator") as idle:
+    with talk("run", "declared:idle", "-q", "--no-operator", more=alone) as idle:
         idle.hear("ready\n")
         for words in (("status",), ("status", "--json"), ("stop", NAME)):
-            ended = run(*words)
+            ended = run(*words, more=alone)
             shown = '{"format":1,"applications":[],"unanswered":[]}\n' if "--json" in words else ""
             assert (ended.code, ended.output, len(ended.said)) == (1, shown, 1)
             assert "runs here as this user" in ended.said[0]
         idle.popen.send_signal(signal.SIGTERM)
         assert idle.end() == 128 + signal.SIGTERM
     for name in ("../x", ""):
-        wrong = run("run", "declared:right", "--name", name or "a b")
+        wrong = run("run", "declared:right", "--name", name or "a b", more=alone)
         assert (wrong.code, wrong.output, wrong.log) == (2, "", [])

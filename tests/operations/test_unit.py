@@ -88,6 +88,7 @@ def test_the_service_runs_in_what_the_unit_leaves_it(folder: Path) -> None:
         environment = {"NOTIFY_SOCKET": manager.address, "STATE_DIRECTORY": str(state)}
         with Running("", folder=folder, environment=environment, command=tuple(command)) as service:
             ready = manager.wait(lambda told: "READY" in told)
+            service.wait_for("ring.sealed", epoch=1)  # behind what was said of each process
             assert {each.level for each in service.lines("process.locked") if each.member != "counter"} == {"full"}
             service.interrupt(signal.SIGHUP)
             reloading = manager.wait(lambda told: "RELOADING" in told, ready)

@@ -23,7 +23,8 @@ from trollbridge.actors.app import App, Child
 from trollbridge.actors.entry import child, errand
 from trollbridge.actors.handlers import handler
 from trollbridge.actors.isolation.lock import unlocked
-from trollbridge.actors.supervision import errands, spawn
+from trollbridge.actors.processes import reactor
+from trollbridge.actors.supervision import children, errands, spawn
 from trollbridge.actors.supervision.spawn import CONTROL
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.control import ErrandKind
@@ -134,12 +135,19 @@ class Employer(EnclaveActor):
         return self.caller.member, self.caller.role.value
 
     @handler
-    def wake_in(self, seconds: float | None) -> None:
-        """Be woken after so many seconds; None: at once, and take it back. Less than none: fail when woken."""
+    def wake_in(self, seconds: float | None, work: float = 0.0) -> tuple[str, ...]:
+        """Be woken after so many seconds; None: at once, and take it back. Less than none: fail when woken.
+
+        Work for some seconds before this call ends; return what was noted before and meanwhile.
+        """
         self._fails = seconds is not None and seconds < 0
         self.wake_at(time.monotonic() + (seconds or 0.0))
         if seconds is None:
             self.wake_at(None)
+        until = time.monotonic() + work
+        while time.monotonic() < until:
+            pass
+        return tuple(self._woken)
 
     def on_wake(self) -> None:
         """Note who calls: nobody, which is an error. Fail, if the time was never."""
@@ -153,11 +161,8 @@ class Employer(EnclaveActor):
             self.layers("awake")
 
     @handler
-    def woken(self, hold: float = 0.0) -> tuple[str, ...]:
-        """Work for so many seconds; return what was noted before and meanwhile."""
-        until = time.monotonic() + hold
-        while time.monotonic() < until:
-            pass
+    def woken(self) -> tuple[str, ...]:
+        """Return what was noted before."""
         return tuple(self._woken)
 
     @handler
@@ -220,29 +225,42 @@ ATTACKS: Final = {
 }
 
 
+class _Clock:
+    """The monotonic clock, an hour ahead from when a file exists."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def monotonic(self) -> float:
+        """Return the seconds."""
+        return time.monotonic() + (3600.0 if self._path.exists() else 0.0)
+
+
 def application(  # noqa: PLR0913  # each test sets a few of them by name
     *,
     layers: str = "",
     a_minute: int | None = None,
-    seconds: float | None = None,
+    clock: str = "",
     beat: float | None = None,
+    grace: float | None = None,
     extension: str = "",
     weakened: str = "",
     descriptors: Sequence[int] = (),
 ) -> App:
     """Return a puppet and an employer, whose errands run the modules of the tests.
 
-    `a_minute` and `seconds`: other bounds of every errand. `extension`: where a second puppet gets its commands.
-    `descriptors`: what the puppet keeps of those that the application is started with.
+    `a_minute`: another bound of every errand. `clock`: the path of a file; once it exists, the supervisor thinks that
+    an hour has passed. `extension`: where a second puppet gets its commands. `descriptors`: what the puppet keeps of
+    those that the application is started with.
     """
-    hurry(beat, None)
+    hurry(beat, grace)
+    if clock:
+        for each in (children, reactor):
+            replace(each, time=_Clock(clock))
     before = spawn._ENTRY.partition("from trollbridge")[0]
     entry = f"{before}sys.path.append({str(REPOSITORY)!r}); from {__name__} import run; run({weakened!r})"
     replace(spawn, _ENTRY=entry)
-    terms = {
-        kind: each._replace(a_minute=a_minute or each.a_minute, seconds=each.seconds if seconds is None else seconds)
-        for kind, each in errand.TERMS.items()
-    }
+    terms = {kind: each._replace(a_minute=a_minute or each.a_minute) for kind, each in errand.TERMS.items()}
     replace(errands, TERMS=terms)
     settings = {"layers": layers} if layers else {}
     granted = [f"employer.{each}" for each in HANDLERS]

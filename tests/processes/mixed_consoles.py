@@ -45,7 +45,7 @@ class Clerk(pykka.ThreadingActor):
 
     def remote(self, word: bytes) -> bytes:
         """Answer with what an enclave says."""
-        answer: bytes = self._bridge.right.echo(word).get(timeout=10)
+        answer: bytes = self._bridge.right.echo(word).get(timeout=20)
         return answer
 
     def passed_on(self, word: bytes) -> Promise[Any]:
@@ -62,13 +62,13 @@ class Mixed(UiActor):
         clerk = Clerk.start(bridge).proxy()
         futures = [bridge.left.echo(b"l"), clerk.local("pykka"), bridge.right.echo(b"r"), clerk.remote(b"through")]
         found = {
-            "all": pykka.get_all(futures, timeout=10),
-            "map": bridge.left.echo(b"abc").map(len).get(timeout=10),
-            "filter": clerk.local("a b").filter(str.isupper).get(timeout=10),
-            "join": bridge.left.echo(b"x").join(bridge.right.echo(b"y"), clerk.local("z")).get(timeout=10),
-            "list": pykka.get_all([bridge.left.echo(b"1"), bridge.left.echo(b"2")], timeout=10),
-            "passed on": clerk.passed_on(b"on").get(timeout=10).get(timeout=10),
-            "two processes": bridge.left.pid().get(timeout=10) != bridge.right.pid().get(timeout=10),
+            "all": pykka.get_all(futures, timeout=20),
+            "map": bridge.left.echo(b"abc").map(len).get(timeout=20),
+            "filter": clerk.local("a b").filter(str.isupper).get(timeout=20),
+            "join": bridge.left.echo(b"x").join(bridge.right.echo(b"y"), clerk.local("z")).get(timeout=20),
+            "list": pykka.get_all([bridge.left.echo(b"1"), bridge.left.echo(b"2")], timeout=20),
+            "passed on": clerk.passed_on(b"on").get(timeout=20).get(timeout=20),
+            "two processes": bridge.left.pid().get(timeout=20) != bridge.right.pid().get(timeout=20),
             "names": sorted(name for name in dir(bridge) if name in ENCLAVES),
         }
         pykka.ActorRegistry.stop_all()

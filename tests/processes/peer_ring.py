@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pykka
 
-from tests.harness.stage import HANDLERS, JOURNAL, PROBE, PUPPET
+from tests.harness.stage import HANDLERS, JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.handlers import handler
 from trollbridge.actors.host import HostActor
@@ -54,7 +54,7 @@ class Asking(ProcessActor):
     @handler(max_bytes=1 << 20)
     def ask(self, member: str, data: bytes) -> bytes:
         """Return what another's `echo` returns."""
-        found: bytes = getattr(self.peers, member).echo(data).get(timeout=10)
+        found: bytes = getattr(self.peers, member).echo(data).get(timeout=20)
         return found
 
     @handler
@@ -68,13 +68,13 @@ class Asking(ProcessActor):
         """Have many calls in flight; return how many came back right."""
         echo = getattr(self.peers, member).echo
         sent = [str(each).encode() for each in range(number)]
-        found = pykka.get_all([echo(each) for each in sent], timeout=10)
+        found = pykka.get_all([echo(each) for each in sent], timeout=20)
         return sum(each == wanted for each, wanted in zip(found, sent, strict=True))
 
     @handler
     def secret(self) -> str:
         """Return what this process sees of the probe's sensitive result."""
-        found: object = self.peers.probe.secret().get(timeout=10)
+        found: object = self.peers.probe.secret().get(timeout=20)
         return found if isinstance(found, str) else type(found).__name__
 
     @handler
@@ -89,30 +89,31 @@ class Asking(ProcessActor):
 
     @handler
     def wait_twice(self, gate: str) -> str:
-        """Wait not long enough, and then again for the same promise."""
+        """Wait not long enough, have a worker stand at the gate too, and then wait again for the same promise."""
         promise: Any = self.peers.probe.hold(gate)
         try:
             promise.get(timeout=BRIEF)
         except pykka.Timeout:
-            return f"in vain, then: {promise.get(timeout=10)}"
+            self.peers.worker.hold(gate).get(timeout=20)
+            return f"in vain, then: {promise.get(timeout=20)}"
         return "not at all"
 
     @handler
-    def late(self, gate: str, then: str) -> str:
+    def late(self, then: str) -> str:
         """Let a deadline pass while the probe is held."""
         try:
-            found: str = self.peers.probe.hold.within(BRIEF)(gate).get()
+            self.peers.probe.echo.within(BRIEF)(b"").get()
         except CallError as error:
             if then == CATCH:
                 return type(error).__name__
             raise
-        return found
+        return ""
 
     @handler
     def refuse(self, then: str) -> str:
         """Have the probe refuse."""
         try:
-            self.peers.probe.refuse("not today").get(timeout=10)
+            self.peers.probe.refuse("not today").get(timeout=20)
         except DeclaredError as error:
             if then == CATCH:
                 return f"{error.name}: {error}"
@@ -122,13 +123,13 @@ class Asking(ProcessActor):
     @handler
     def fail(self) -> None:
         """Have the probe fail."""
-        self.peers.probe.fail("a secret").get(timeout=10)
+        self.peers.probe.fail("a secret").get(timeout=20)
 
     @handler
     def overreach(self, then: str) -> str:
         """Call what is exported and not granted."""
         try:
-            self.peers.probe.leave(0).get(timeout=10)
+            self.peers.probe.leave(0).get(timeout=20)
         except NotGranted as error:
             if then == CATCH:
                 return str(error)
@@ -143,7 +144,7 @@ class Asking(ProcessActor):
     @handler
     def pids(self, number: int) -> tuple[int, ...]:
         """Return which worker answered each of so many calls, one after the other."""
-        return tuple(self.peers.worker.pid().get(timeout=10) for _ in range(number))
+        return tuple(self.peers.worker.pid().get(timeout=20) for _ in range(number))
 
     @handler
     def echo(self, data: bytes) -> bytes:
@@ -210,7 +211,11 @@ ASKED = (
 
 
 def ring(*, folder: str) -> App:
-    """Return the application: the teller may ask the porter, both the probe, the teller the workers."""
+    """Return the application: the teller may ask the porter, both the probe, the teller the workers.
+
+    Whoever does not end by itself is not killed before a test has given up.
+    """
+    hurry(None, 20.0)
     granted = [f"probe.{each}" for each in ("echo", "secret", "hold", "refuse", "fail")]
     return App(
         ui=Child(PUPPET, name="puppet"),
@@ -225,7 +230,7 @@ def ring(*, folder: str) -> App:
                 *(f"{name}.{each}" for name in ("teller", "porter") for each in ASKED),
                 *(f"{name}.{each}" for name in ("probe", "worker") for each in HANDLERS),
             ],
-            "teller": ["porter.echo", "porter.count", "porter.swapped", "worker.pid", *granted],
+            "teller": ["porter.echo", "porter.count", "porter.swapped", "worker.pid", "worker.hold", *granted],
             "porter": granted,
         },
     )

@@ -57,7 +57,7 @@ def sealed_twice(strings: Strings) -> list[list[bytes]]:
 
     ring_key.__class__.open = keep  # type: ignore[method-assign]
     for _ in range(2):
-        strings.bridge.probe.secret().get(timeout=10)
+        strings.bridge.probe.secret().get(timeout=20)
     strings.kept["sealed"] = found[0]
     return [[each.salt, each.ciphertext] for each in found]
 
@@ -206,10 +206,10 @@ def wait_behind(strings: Strings, gate: str, within: float) -> str:
     """In one record, call what is held at a gate and what can wait so long only; return how the latter ends."""
     client, probe = strings.bridge._client, strings.bridge.probe
     nudge, client.nudge = client.nudge, lambda: None
-    probe.pid().get(timeout=10)
+    probe.pid().get(timeout=20)
     probe.pid()  # what is called while this is outstanding leaves together, when somebody waits
     strings.kept["held"] = probe.hold(gate)
     try:
-        return _refusal(lambda: probe.mark.within(within)("late").get(timeout=10))
+        return _refusal(lambda: probe.mark.within(within)("late").get(timeout=20))
     finally:
         client.nudge = nudge

@@ -131,7 +131,7 @@ def test_a_member_that_does_not_let_go_is_killed_before_the_next_ring(tmp_path: 
         gate.await_one()
         puppet.kill("probe")
         puppet.await_epoch(2)
-        assert puppet.wait_for("process.killed").member == "second"
+        assert puppet.wait_for("process.killed", member="second").why == "it did not end in time"
         assert puppet.wait_for("process.ended", member="second").signal == "SIGKILL"
         assert puppet.result("second.echo", b"new") == b"new"
         assert_one_ring_after_the_other(puppet)

@@ -62,8 +62,7 @@ def _woken(puppet: Puppeteer) -> Any:  # noqa: ANN401  # what the handler return
 def test_a_call_that_comes_too_late_finds_what_waking_has_left() -> None:
     """K2: the time passes while a call runs: that call is not disturbed, and the next comes after the waking."""
     with perform(APPLICATION) as puppet:
-        puppet.result("employer.wake_in", 0.05)
-        working, next_one = puppet.call("employer.woken", 0.2), puppet.call("employer.woken")
+        working, next_one = puppet.call("employer.wake_in", 0.05, 0.2), puppet.call("employer.woken")
         assert (working.get(), next_one.get()) == ([], ["alone: UsageError"])
 
 

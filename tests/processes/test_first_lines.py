@@ -129,6 +129,6 @@ def test_a_declared_sandbox_binds_a_ui_from_its_first_line(folder: Path) -> None
 
 def test_the_sandbox_of_a_class_does_not_bind_a_process_that_was_started_before(folder: Path) -> None:
     """A12: so such a process is refused, and the sentence says what to do."""
-    ended = play(folder, "start()", sandbox="sandbox = Sandbox()", left=5.0)
+    ended = play(folder, "start()", sandbox="sandbox = Sandbox()", left=20.0)
     [sentence] = ended.said
     assert (ended.code, "a process was started before the lock" in sentence) == (78, True)

@@ -10,6 +10,7 @@ from tests.harness.puppeteer import Backstage, Hand, Puppeteer
 from tests.harness.running import Running
 from tests.processes import grants_app as acts
 from trollbridge.actors import exits
+from trollbridge.actors.serving.granting import WAS_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def test_arguments_decide_and_a_refusal_says_nothing(stage: Stage) -> None:
     """A11, A18, S4: of several grants the first that fits; the error is one and the same; nothing runs."""
-    before, told = stage.ran(), len(stage.refusals())
+    before, told, start = stage.ran(), len(stage.refusals()), len(stage.console.log.items)
     fitting = [["sign", b"x" * 100, "release"], ["sign", b"x" * 1000, "test-12"], ["spell", "word"]]
     assert stage.extra.act(acts.every, calls=fitting) == ["'release:100'", "'test-12:1000'", "'w'"]
     wrong = [
@@ -62,7 +63,7 @@ def test_arguments_decide_and_a_refusal_says_nothing(stage: Stage) -> None:
         "7",
         NO,
     ]
-    stage.console.wait_for("call.refused", member="console")
+    stage.console.wait_for("call.refused", start=start, member="console")
     assert stage.refusals()[told:] == [
         "extra: argument document is longer than the grant allows, and no other grant fits; sign rule 1",
         "extra: argument key is not the value that the grant names, and no other grant fits; sign rule 1",
@@ -81,7 +82,8 @@ def test_a_rate_holds_though_the_extension_sends_all_at_once(stage: Stage) -> No
     promises = [stage.extra.call("notary.stamp", number) for number in range(6)]
     assert [each.outcome() for each in promises] == ["value"] * 2 + ["NotAllowed"] * 4
     assert stage.console.act(acts.every, calls=[["stamp", 7]] * 3) == ["7"] * 3
-    stage.console.wait_for("call.refused", member="extra", why="more calls than the grant allows in its time")
+    why, detail = "more calls than the grant allows in its time", "stamp rule 4, 4 so far"
+    stage.console.wait_for("call.refused", member="extra", why=why, detail=detail)
 
 
 def test_each_approval_lets_one_call_pass_and_a_refusal_stands(stage: Stage) -> None:
@@ -102,6 +104,7 @@ def test_each_approval_lets_one_call_pass_and_a_refusal_stands(stage: Stage) -> 
     ]
     assert stage.console.act(acts.every, calls=[draw]) == ["'5 for food'"], "the core's own grant needs no approval"
     assert stage.console.act(acts.decide, approve=False) == 1
+    stage.console.wait_for("call.refused", member="extra", why=WAS_REFUSED, detail="draw rule 3")
 
 
 def test_deciding_and_what_is_the_cores_is_not_there_for_an_extension(stage: Stage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,7 @@ import pytest
 
 from tests.harness import acts
 from tests.harness.puppeteer import Backstage, Hand, Puppeteer, Told
+from tests.harness.running import PATIENCE
 from tests.processes import spring, stream_acts
 from trollbridge.messages.limits import FIRST_CREDIT
 
@@ -83,7 +85,10 @@ def test_what_is_not_taken_is_not_given(scene: Scene) -> None:
     """P3: measured by the enclave's own count; it serves others meanwhile; the rest comes once it is wanted."""
     begin(scene.ui, "slow", "count", 1000)
     assert item(scene.ui, "slow") == 0
-    assert scene.ui.result("spring.gave") == FIRST_CREDIT
+    until = time.monotonic() + PATIENCE
+    while scene.ui.result("spring.gave") < FIRST_CREDIT and time.monotonic() < until:
+        pass  # it gives a few in each turn, and serves us in between
+    assert [scene.ui.result("spring.gave") for _ in range(10)] == [FIRST_CREDIT] * 10
     assert scene.ui.act(stream_acts.end, name="slow") == [*range(1, 1000), "up to 1000"]
     assert scene.ui.result("spring.gave") == 1000
 
@@ -116,13 +121,13 @@ def test_whoever_leaves_a_stream_has_it_closed(scene: Scene) -> None:
 def test_a_deadline_ends_a_stream_on_both_sides(scene: Scene) -> None:
     """A14: its client is told, its handler cleans up."""
     listen(scene.plugin)
-    begin(scene.ui, "late", "count", 10**9, "late", within=0.3)
+    begin(scene.ui, "idle", "count", 10**9, "idle", within=1.0)
+    begin(scene.ui, "late", "count", 10**9, "late", within=1.0)
     with pytest.raises(Told) as told:
         scene.ui.act(stream_acts.end, name="late")
     assert told.value.kind == "DeadlineExceeded"
-    assert item(scene.plugin, "events") == "closed late of puppet"
-    begin(scene.ui, "idle", "count", 10**9, "idle", within=0.2)
-    assert item(scene.plugin, "events") == "closed idle of puppet"
+    closed = [item(scene.plugin, "events") for _ in range(2)]
+    assert sorted(closed) == ["closed idle of puppet", "closed late of puppet"]
     scene.ui.act(stream_acts.leave_all)
     scene.plugin.act(stream_acts.leave_all)
 

@@ -157,7 +157,7 @@ def test_any_set_of_flipped_bits(content: bytes, bits: set[int]) -> None:
 
 
 def test_a_body_of_another_envelope_does_not_fit() -> None:
-    """F3: each of a hundred bodies under each other header."""
+    """F3: each of twelve bodies under each other header."""
     client, enclave = pair()
     sent = [client.seal(Kind.CALL, UID, Microseconds(0), b"%d" % number) for number in range(12)]
     for one in sent:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trollbridge.actors.operations.log import Line
 
-APPLICATION: Final = "tests.soak.application:APP"
+APPLICATION: Final = "tests.soak.patient:app"
 ENCLAVE, UI = "keeper", "console"
 PROCESSES: Final = 4
 """Supervisor, broker, enclave, user interface."""
@@ -122,7 +122,10 @@ class Soak:
         """Count the processes, and what those hold that stay."""
         assert len(self.running.processes()) == PROCESSES
         for name, pid in (("supervisor", self.running.supervisor), (UI, self._ui)):
-            self.soaked.held.setdefault(name, []).append(hold(pid))
+            before = self.soaked.held.setdefault(name, [])
+            if before and before[0].descriptors is not None:
+                proc.descriptors_at_rest(pid, before[0].descriptors)
+            before.append(hold(pid))
 
     def fall(self, number: int) -> None:
         """Have the ring fall: by new keys and by the enclave's death, alternately."""

@@ -189,7 +189,7 @@ class Storm:
         held = proc.descriptors(self.running.supervisor)
         if held is not None:
             self._held = self._held or len(held)
-            assert len(held) == self._held, held
+            assert proc.descriptors_at_rest(self.running.supervisor, self._held) == self._held, held
         self._weather.memory_kib.append(memory_kib(self.running.supervisor))
 
     def _now(self) -> int:

@@ -1,7 +1,7 @@
 """The user interface of the storm: many calls in flight at any time, and a report of how each of them ended, and when.
 
-Imports trollbridge's ui_adapter layer. Commands are single bytes of standard input: `c` has it finish what is in
-flight and say so, `g` has it go on; the end of the input ends it.
+Imports trollbridge's ui_adapter layer. Commands are single bytes of standard input: `c` has it make some more
+calls, finish what is in flight and say so, `g` has it go on; the end of the input ends it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ DEADLINE: Final = 15.0
 SLACK: Final = 5.0
 """Seconds that a promise may take to say that its deadline has passed, on a machine that has much else to do."""
 IN_FLIGHT: Final = 32
+AT_LEAST: Final = 60
+"""Calls between two looks at what became of them, however short the time between is."""
 ANSWERED: Final = "answered"
 HANGING: Final = "hanging"
 KINDS: Final = ("keeper.note", "porter.note", "keeper.repeat")
@@ -92,18 +94,23 @@ class Console(UiActor):
             if select.select([0], [], [], self._pace)[0]:
                 command = os.read(0, 1)
                 if command == b"c":
+                    for _ in range(AT_LEAST):
+                        self._make(bridge, handlers)
                     self._drain()
                     command = os.read(0, 1)
                 if not command:
                     return 0
-            if len(self._outstanding) >= IN_FLIGHT:
-                self._take()
-            kind = KINDS[self._made % len(KINDS)]
-            call = _Call(f"{self._mine}-{self._made}", kind, handlers[kind])
-            self._made += 1
-            self._outstanding.append(call)
-            if call.refused:
-                bridge.wait_sealed(0.05)
+            self._make(bridge, handlers)
+
+    def _make(self, bridge: Bridge, handlers: dict[str, HandlerProxy]) -> None:
+        if len(self._outstanding) >= IN_FLIGHT:
+            self._take()
+        kind = KINDS[self._made % len(KINDS)]
+        call = _Call(f"{self._mine}-{self._made}", kind, handlers[kind])
+        self._made += 1
+        self._outstanding.append(call)
+        if call.refused:
+            bridge.wait_sealed(0.05)
 
     def _take(self) -> None:
         call = self._outstanding.popleft()

@@ -48,7 +48,7 @@ class Ending(UiActor):
             case ["broken", "pipe"]:
                 raise BrokenPipeError
             case ["error"]:
-                bridge.probe.refuse("because").get(timeout=10)
+                bridge.probe.refuse("because").get(timeout=20)
             case ["print", count]:
                 sys.stdout.write("x" * int(count))
             case ["fall", code]:
@@ -128,5 +128,5 @@ def once(*, folder: str, restarts: int) -> App:
     return App(
         ui=Child(PUPPET, name="puppet"),
         enclaves=[Child(f"{__name__}:Once", name="probe", settings={**JOURNAL, "folder": folder})],
-        intensity=Intensity(restarts),
+        intensity=Intensity(restarts, 600.0),
     )

@@ -17,6 +17,7 @@ from trollbridge.actors.supervision import keeping
 from trollbridge.actors.supervision.declaring import Group, Restart
 from trollbridge.actors.supervision.intensity import Intensity
 from trollbridge.actors.supervision.reasons import Reason
+from trollbridge.messages.errors import Outcome, ServerLost
 from trollbridge.messages.sandbox import Sandbox
 from trollbridge.ui_adapter.bridge import ExtensionActor
 
@@ -70,23 +71,27 @@ class Stays(ExtensionActor):
 
 
 class Deaf(ExtensionActor):
-    """Does not end when it is asked to."""
+    """Does not end when it is asked to, from before it has joined on."""
+
+    def __init__(self) -> None:
+        """Take no SIGTERM; nor will any thread that comes after this."""
+        super().__init__()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
     def main(self, bridge: Bridge) -> int | None:
         """Stay, whatever is asked."""
         del bridge
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while True:
-            threading.Event().wait(1.0)
+        threading.Event().wait()
+        return None
 
 
-class Dawdles(Ends):
-    """Its first process never becomes ready."""
+class Dawdles(Stays):
+    """Becomes ready only if something stands in its journal."""
 
-    def __init__(self, way: str, journal: str) -> None:
-        """Count, and wait for nothing."""
-        super().__init__(way, journal)
-        if self._way:
+    def __init__(self, journal: str) -> None:
+        """Read it; wait for nothing if it is empty."""
+        super().__init__()
+        if not Path(journal).stat().st_size:
             threading.Event().wait()
 
 
@@ -109,17 +114,24 @@ class Porter(HostActor):
 
     @handler
     def leave(self, code: int) -> None:
-        """Have the store end."""
-        self.peers.store.leave(code).get(timeout=20)
+        """Have the store end: the process that is there, whenever this one learns of it."""
+        while True:
+            try:
+                self.peers.store.leave(code).get(timeout=20)
+            except ServerLost as lost:
+                if lost.outcome is not Outcome.NOT_STARTED:
+                    raise
 
 
-def _stays(*names: str) -> list[Child]:
+def stays(*names: str) -> list[Child]:
+    """Return permanent extensions that stay."""
     return [Child(f"{__name__}:Stays", name=name, restart="permanent") for name in names]
 
 
 def matrix(*, folder: str, beat: float) -> App:
     """Return an application with an extension for each restart type and way to end, and groups of each strategy."""
-    hurry(beat, None)
+    hurry(beat, 600.0)
+    replace(keeping, START_LIMIT=600.0)
     endings: list[Child] = []
     for restart in Restart:
         for reason, way in WAYS.items():
@@ -140,26 +152,12 @@ def matrix(*, folder: str, beat: float) -> App:
         ui=Child(PUPPET, name="puppet"),
         extensions=[
             *endings,
-            *_stays("all_a", "all_b", "all_c"),
-            *_stays("before", "inner_a", "inner_b", "after", "fleeting_a"),
+            *stays("all_a", "all_b", "all_c"),
+            *stays("before", "inner_a", "inner_b", "after", "fleeting_a"),
             deaf,
         ],
         groups=groups,
         group_intensity=Intensity(50, 60.0),
-    )
-
-
-def starts(*, journal: str, limit: float) -> App:
-    """Return an application in which a start has few seconds; the first one of one extension is never ready."""
-    replace(keeping, START_LIMIT=limit)
-    settings = {"way": "waits", "journal": journal}
-    dawdles = Child(f"{__name__}:Dawdles", settings=settings, sandbox=Sandbox(write=(journal,)), restart="transient")
-    return App(
-        ui=Child(PUPPET, name="puppet"),
-        enclaves=[Child(PROBE, name="probe", settings=JOURNAL)],
-        hosts=[Child(f"{__name__}:Mortal", name="store", replicas=2)],
-        extensions=[dawdles, *_stays("stays")],
-        group_intensity=Intensity(1000, 60.0),
     )
 
 
@@ -195,7 +193,7 @@ def hosts(*, restarts: int = 2, rings: int = 5) -> App:
             Child(f"{__name__}:Mortal", name="passing", restart="transient"),
             Child(f"{__name__}:Mortal", name="store"),
         ],
-        extensions=_stays("reader"),
+        extensions=stays("reader"),
         grants={"puppet": ["probe.mark", *granted]},
         groups=[Group("shelf", ["store", "reader"], strategy="rest_for_one", intensity=Intensity(restarts, 60.0))],
         group_intensity=Intensity(restarts, 60.0),

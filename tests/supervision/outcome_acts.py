@@ -1,4 +1,4 @@
-"""Acts of a user interface that kills a member while it has many calls under way, and says how each of them ended."""
+"""Acts of who calls while servers die: many calls at once, and how each of them ended; one call again and again."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def strike(strings: Strings, words: list[str], after: int, victim: str) -> dict[
     promises[words[after]].get(timeout=PATIENCE)
     os.kill(pid, signal.SIGKILL)
     return {word: _end(promise) for word, promise in promises.items()}
+
+
+def insist(strings: Strings, handler: str, positional: list[Any], within: float) -> None:
+    """Make the same call again whenever its deadline has passed, until the ring falls: one of them begins in time."""
+    ring = strings.client.epoch
+    while ring is not None and strings.client.epoch == ring:
+        strings.client.call(HandlerName(handler), tuple(positional), {}, within=within)
+        strings.client.wait_dismantled(ring, within)
 
 
 def _end(promise: Promise[Any]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.harness import wire
+from tests.harness.puppet import Puppet
 from tests.harness.stage import JOURNAL, PROBE, PUPPET, hurry
 from trollbridge.actors.app import App, Child
 from trollbridge.actors.handlers import handler
@@ -22,6 +24,7 @@ from trollbridge.actors.process_actor import ProcessActor
 from trollbridge.actors.supervision.rekeying import Rekey
 from trollbridge.enclave.actor import EnclaveActor
 from trollbridge.messages.errors import CallError
+from trollbridge.messages.ids import HandlerName
 from trollbridge.messages.sandbox import Sandbox
 from trollbridge.ui_adapter.asyncio_front import AsyncUiActor
 from trollbridge.ui_adapter.bridge import UiActor
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from trollbridge.actors.calling.promise import Promise
     from trollbridge.ui_adapter.bridge import Bridge
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 GLANCE: Final = 0.01
 AT_ONCE: Final = 1000
 """Calls that each caller makes before it waits for one of them: four times what one client may have in flight."""
@@ -152,6 +155,17 @@ class Lasting(AsyncUiActor):
         return None
 
 
+class Late(Puppet):
+    """A puppet that waits at a gate before it is ready for anything."""
+
+    def __init__(self, strings: str, gate: str) -> None:
+        """Wait there."""
+        super().__init__(strings=strings)
+        with socket.socket(socket.AF_UNIX) as end:
+            end.connect(gate)
+            end.recv(1024)
+
+
 def await_drain(strings: Strings) -> None:
     """Wait until a puppet holds new calls."""
     until = time.monotonic() + PATIENCE
@@ -168,9 +182,16 @@ def show(found: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-def lasting(*, journal: str) -> App:
+def lasting(*, journal: str, beat: float) -> App:
     """Return the application of who waits in a loop."""
+    hurry(beat, None)
     return _clerks(f"{__name__}:Lasting", journal, {})
+
+
+def call_as_it_drains(strings: Strings, handler: str, positional: list[Any]) -> Any:  # noqa: ANN401  # its result
+    """Wait until a puppet holds new calls, and call a handler at once; return what it returned, in the next epoch."""
+    await_drain(strings)
+    return strings.client.call(HandlerName(handler), tuple(positional), {}).get(timeout=PATIENCE)
 
 
 def marking(*, journal: str, seconds: float | None = None, calls: int | None = None) -> App:
@@ -178,19 +199,25 @@ def marking(*, journal: str, seconds: float | None = None, calls: int | None = N
     return _clerks(PUPPET, journal, {}, Rekey(seconds=seconds, calls=calls))
 
 
-def with_host(*, journal: str) -> App:
+def with_host(*, journal: str, beat: float) -> App:
     """Return a puppet with a clerk and a runner."""
+    hurry(beat, None)
     return _clerks(PUPPET, journal, {}, host=True)
 
 
-def slow(*, drain: float, strings: str, grace: float) -> App:
-    """Return a puppet and a puppet that is an extension, with a probe; calls have little time to end in."""
-    hurry(None, grace)
+def slow(*, drain: float, strings: str, gate: str = "") -> App:
+    """Return a puppet and a puppet that is an extension, with a probe; calls have so much time to end in.
+
+    With a `gate`, the extension stands there before it joins.
+    """
+    hurry(None, 600.0)
+    settings = {"strings": strings, **({"gate": gate} if gate else {})}
+    extra = f"{__name__}:Late" if gate else PUPPET
     probe = [f"probe.{handler}" for handler in ("hold", "echo", "drip")]
     return App(
         ui=Child(PUPPET, name="console"),
         enclaves=[Child(PROBE, name="probe", settings=JOURNAL)],
-        extensions=[Child(PUPPET, name="extra", settings={"strings": strings}, sandbox=Sandbox(network=("unix",)))],
+        extensions=[Child(extra, name="extra", settings=settings, sandbox=Sandbox(network=("unix",)))],
         grants={"console": probe, "extra": probe},
         rekey=Rekey(drain=drain),
     )
@@ -198,7 +225,7 @@ def slow(*, drain: float, strings: str, grace: float) -> App:
 
 def crowd(*, journal: str, changes: int) -> App:
     """Return the crowd's application."""
-    return _clerks(f"{__name__}:Crowd", journal, {"changes": str(changes)})
+    return _clerks(f"{__name__}:Crowd", journal, {"changes": str(changes)}, Rekey(drain=PATIENCE))
 
 
 def _clerks(ui: str, journal: str, settings: dict[str, str], rekey: Rekey | None = None, *, host: bool = False) -> App:

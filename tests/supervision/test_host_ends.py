@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.harness import acts
 from tests.harness.lone_broker import LoneBroker
 from tests.harness.puppeteer import Backstage, Puppeteer, Told
+from tests.supervision import host_acts
 from trollbridge.actors import exits
 from trollbridge.messages.ids import Role
 
@@ -20,11 +20,18 @@ HOSTS: Final = "tests.supervision.endings:hosts"
 
 
 def strike(puppet: Puppeteer, member: str, event: str = "member.joined", last: str = "") -> int:
-    """Kill a host, and wait for what comes of it; return where the log stood before."""
+    """Kill a host, and wait for what comes of it, and until the UI knows; return where the log stood before."""
     start = len(puppet.log.items)
     puppet.kill(member)
     puppet.wait_for(event, start=start, member=last or member)
+    if event != "ring.sealed":
+        assert puppet.act(host_acts.lost, host=member, times=ends(puppet, member))
     return start
+
+
+def ends(puppet: Puppeteer, member: str) -> int:
+    """Return how often a host has ended in the ring that stands."""
+    return len(puppet.lines("process.ended", member=member, epoch=puppet.lines("ring.sealed")[-1].epoch))
 
 
 def refusal(puppet: Puppeteer, handler: str, *arguments: object) -> str:
@@ -101,15 +108,18 @@ def test_an_extension_at_whose_calls_servers_die_is_barred(tmp_path: Path) -> No
         for code, handler in enumerate(["store.leave", "porter.leave", "store.leave", "shed.leave"], 1):
             assert puppet.lines("extension.barred") == []
             start = len(puppet.log.items)
-            extra.tell(acts.call, promise=str(code), handler=handler, positional=[code])
+            extra.call(handler, code)
             assert puppet.wait_for("process.ended", start=start, member=dying[handler]).exit_code == code
             puppet.wait_for("member.joined", start=start, member=dying[handler])
+            for each in (puppet, extra) if dying[handler] == "store" else ():
+                assert each.act(host_acts.lost, host="store", times=ends(puppet, "store"))
         barred, ended = puppet.wait_for("extension.barred"), puppet.wait_for("process.ended", member="extra")
         assert (barred.member, barred.told_by, barred.pid) == ("extra", "shed", ended.pid)
         assert (ended.signal, puppet.result("store.pid"), puppet.epoch) == ("SIGKILL", puppet.pid("store"), 1)
         puppet.kill("probe")
         puppet.await_epoch(2)
         assert puppet.result("store.pid") == puppet.pid("store", epoch=2)
+        assert puppet.leave() == 0
         assert len(puppet.lines("process.started", member="extra")) == 1
 
 

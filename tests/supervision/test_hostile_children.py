@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from tests.harness import acts
-from tests.harness.puppeteer import Backstage, perform
+from tests.harness.puppeteer import Backstage, Hand, Told, perform
+from tests.harness.streams import NothingCame
 from trollbridge.messages import control
 from trollbridge.messages.control import NoticeKind
 
@@ -46,13 +47,20 @@ def _extensions(back: Backstage, count: int) -> dict[str, str]:
     return {f"extra{number}": back.path for number in range(count)}
 
 
+def say(hand: Hand, packet: bytes) -> None:
+    """Have an extension say something three times, or until that has cost it its process, or it cannot be sent."""
+    hand.tell(acts.control_packet, packet=packet, times=3)
+    with contextlib.suppress(NothingCame, Told):
+        hand.answer()
+
+
 @pytest.mark.parametrize("first", range(5))
 def test_extensions_say_what_they_like_and_the_ring_goes_on(first: int, tmp_path: Path) -> None:
     """P2, P4, A42: whatever an extension sends to the supervisor costs at most itself; the ring stays as it is."""
     said = list(NONSENSE)[first::5]
     with Backstage(tmp_path) as back, perform(extensions=_extensions(back, len(said))) as puppet:
         for each in said:
-            back.next_hand().tell(acts.control_packet, packet=NONSENSE[each], times=3)
+            say(back.next_hand(), NONSENSE[each])
             assert puppet.result("probe.echo", each.encode()) == each.encode()
         for member in _extensions(back, len(said)):
             with contextlib.suppress(ProcessLookupError):
@@ -79,7 +87,7 @@ def test_no_extension_can_accuse_others_nor_write_the_log(tmp_path: Path) -> Non
 
 def test_an_extension_that_pleads_release_still_has_to_end(tmp_path: Path) -> None:
     """A50, A52: it says `Dismantled` and ignores SIGTERM: it is killed in time, and the next ring forms."""
-    with Backstage(tmp_path) as back, perform(grace=1.0, extensions={"extra": back.path}) as puppet:
+    with Backstage(tmp_path) as back, perform(extensions={"extra": back.path}) as puppet:
         extra = back.next_hand()
         extra.act(acts.hold_out, packet=ENCODE(control.Dismantled(1)))
         puppet.kill("probe")
@@ -103,7 +111,7 @@ def test_whose_ring_falls_before_it_has_joined_has_not_failed(tmp_path: Path) ->
 def test_a_user_interface_cannot_accuse_an_enclave() -> None:
     """A52, P2: the core UI is in the ring, and still a notice is not its to give: it costs nobody else anything."""
     forged = ENCODE(control.Notice(NoticeKind.MEMBER_REMOVED, "probe", "a forged reason"))
-    with perform() as puppet:
+    with perform(grace=600.0) as puppet:
         old = puppet.pid("puppet")
         puppet.tell(acts.control_packet, packet=forged)
         puppet.wait_for("process.refused", member="puppet", pid=old)

@@ -43,7 +43,7 @@ RESTART: Final[list[tuple[str, dict[str, Any]]]] = [
 
 @pytest.mark.parametrize(("event", "fields"), MOMENTS)
 def test_nothing_outlives_a_supervisor_that_is_killed_during_the_boot(event: str, fields: dict[str, Any]) -> None:
-    """A59, K6, A39: SIGKILL right after each line of the log of a boot; within two seconds there is no process left."""
+    """A59, K6, A39: SIGKILL right after each line of the log of a boot; there is no process left."""
     with Puppeteer(STAGE, {"enclaves": ["probe", "second"]}) as puppet:
         puppet.wait_for(event, **fields)
         puppet.popen.kill()
@@ -163,7 +163,7 @@ def test_the_user_interface_keeps_its_process_and_its_work() -> None:
 
 def test_a_death_under_full_mailboxes_is_told_to_everybody() -> None:
     """K7, A14, A58: an enclave is stopped, its mailbox full; log, callers and the next ring learn of its death."""
-    with perform() as puppet:
+    with perform(beat=600.0) as puppet:  # so that it is left stopped until all have called
         puppet.result("probe.echo", b"warm")
         puppet.kill("probe", signal.SIGSTOP)
         promises = [puppet.call("probe.echo", bytes(60_000)) for _ in range(300)]

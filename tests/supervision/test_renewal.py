@@ -19,6 +19,7 @@ from tests.harness.puppeteer import Backstage, Hand, Puppeteer, Told
 from tests.hosts import stream_acts
 from tests.processes import returning_acts
 from tests.processes.returning_app import LONG, SLOW
+from tests.supervision import host_acts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +46,12 @@ class Scene(NamedTuple):
         self.ui.kill(host, number)
         self.ui.wait_for("process.ended", member=host, start=began)
         if host == "porter":
-            assert [each.act(returning_acts.knows, host=host, here=False) for each in self.hands] == [True, True]
+            self.told()
+
+    def told(self) -> None:
+        """Wait until both puppets know of every end of the porter's."""
+        times = len(self.ui.lines("process.ended", member="porter"))
+        assert [each.act(host_acts.lost, host="porter", times=times) for each in self.hands] == [True, True]
 
     def lose_blindly(self) -> None:
         """Kill the porter, whatever anybody knows."""
@@ -202,6 +208,7 @@ def no_call_hangs_under_load(scene: Scene) -> None:
     ends = scene.ui.answer()
     assert sum(ends.values()) == 240
     assert set(ends) <= {"value", "unknown", "done", "not started"}
+    scene.told()
     assert scene.ui.result("porter.pid") == scene.back()
 
 
