@@ -123,16 +123,18 @@ def attempt(stage: Stage, each: Row) -> Result:
         seen = [met.kind]
     except NotTried as reason:
         return Result(each.attack, Outcome.NOT_TRIED, str(reason))
-    missing = [event for event in each.logged if not _told(stage, each.attack.position, event, start)]
+    wrong = _unexpected(each, seen)
+    told = _about if wrong else _told  # what got through already is not waited for
+    missing = [event for event in each.logged if not told(stage, each, event, start)]
     recover(stage)
     count = _count(stage, word)
     if each.strikes != USUAL:
         _hear_out(stage)
-    wrong = _unexpected(each, seen) + [f"not logged as {event}" for event in missing]
+    wrong += [f"not logged as {event}" for event in missing]
     wrong += [] if count == each.runs else [f"executed {count} times instead of {each.runs}"]
     wrong += _collateral(stage.log[start:], falls=each.falls)
-    told = [f"{line.event}: {line.why}" for event in each.logged for line in _about(stage, each, event, start)]
-    parts = [*_counted(wrong or seen), *_counted(told), f"{count} executed"]
+    lines = [f"{line.event}: {line.why}" for event in each.logged for line in _about(stage, each, event, start)]
+    parts = [*_counted(wrong or seen), *_counted(lines), f"{count} executed"]
     return Result(each.attack, Outcome.THROUGH if wrong else Outcome.STOPPED, "; ".join(dict.fromkeys(parts)))
 
 
@@ -160,13 +162,11 @@ def _about(stage: Stage, each: Row, event: str, start: int) -> list[Line]:
     return stage.lines(event, start=start, member=_attacker(stage, each.attack.position))
 
 
-def _told(stage: Stage, position: Position, event: str, start: int) -> bool:
-    """Wait until the log tells an event about the attacker; return whether it does."""
-    try:
-        stage.await_line(event, start=start, member=_attacker(stage, position), seconds=SILENCE)
-    except Lost:
-        return False
-    return True
+def _told(stage: Stage, each: Row, event: str, start: int) -> list[Line]:
+    """Return what the log tells of an event about the attacker, once it does, or has not told anything for long."""
+    with suppress(Lost):
+        stage.await_line(event, start=start, member=_attacker(stage, each.attack.position), seconds=SILENCE)
+    return _about(stage, each, event, start)
 
 
 def _hear_out(stage: Stage) -> None:
