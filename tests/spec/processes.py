@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tests.spec.packing import Value, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
     from types import TracebackType
 
 BOOT, JOIN, OPEN_LINK, SEAL, ADMIT, DISMANTLE, PING, STOP = 1, 2, 3, 4, 5, 6, 7, 8
@@ -47,13 +47,13 @@ class Child:
         theirs.close()
         self.pid: Final = self._process.pid
 
-    def say(self, *message: Value, give: socket.socket | None = None) -> None:
-        """Send a control message; `give` is a descriptor that goes with it and is closed here."""
+    def say(self, *message: Value, give: socket.socket | None = None, lend: Sequence[int] = ()) -> None:
+        """Send a control message; `give` is a descriptor that goes with it and is closed here, `lend` go behind it."""
         data = pack(list(message))
         if give is None:
             self.control.send(data)
         else:
-            socket.send_fds(self.control, [data], [give.fileno()])
+            socket.send_fds(self.control, [data], [give.fileno(), *lend])
             give.close()
 
     def hear(self) -> list[Value]:

@@ -71,9 +71,10 @@ def greeted(child: Child) -> None:
         shaped(each, str, str, str, str)
 
 
-def boot_enclave(enclave: Child, end: socket.socket) -> None:
-    """Give an enclave its first message and its end of a link, and wait until it is locked."""
-    enclave.say(BOOT, "sample", "enclave", "spec_enclave:Sample", SETTINGS, [SAMPLE], None, "", "", 0, "", give=end)
+def boot_enclave(enclave: Child, end: socket.socket, *page: int) -> None:
+    """Give an enclave its first message, its end of a link and perhaps its ledger; wait until it is locked."""
+    boot: list[Value] = ["sample", "enclave", "spec_enclave:Sample", SETTINGS, [SAMPLE], None, "", "", 0, ""]
+    enclave.say(BOOT, *boot, give=end, lend=page)
     greeted(enclave)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 FOLDER: Final = Path(__file__).parent
-SECOND: Final = ("client", "enclave", "example", "keys", "packing", "processes", "ring", "wire")
+SECOND: Final = ("client", "enclave", "example", "keys", "ledger", "packing", "processes", "ring", "wire")
 
 
 def imported(path: Path) -> set[str]:

@@ -22,7 +22,7 @@ from tests.spec.wire import CALL, HANDSHAKE, LARGEST_RECORD, NO_UID, PUBLISH, RE
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
 BROKER: Final = "broker", "broker"
 
@@ -90,18 +90,28 @@ class Hostile(Client):
 
 
 @contextmanager
-def enclave(*, seal: bool = True, grants: list[Value] | None = None) -> Generator[tuple[Child, Hostile]]:
-    """Start the enclave alone and have it join us; `grants`: what the client may call, and how."""
+def enclave(
+    *,
+    seal: bool = True,
+    grants: list[Value] | None = None,
+    page: Sequence[int] = (),
+    key: bytes = b"",
+    quarantined: Sequence[bytes] = (),
+) -> Generator[tuple[Child, Hostile]]:
+    """Start the enclave alone and have it join us; `grants`: what the client may call, and how.
+
+    `page` is its ledger's descriptor; under `key` are the digests of calls, of which those in quarantine do not run.
+    """
     with children("enclave") as [child]:
         ours, theirs = pair()
         with ours:
-            boot_enclave(child, theirs)
+            boot_enclave(child, theirs, *page)
             token, session_token = secrets.token_bytes(32), secrets.token_bytes(32)
             own = ticket("console", "ui", session_token)
             everybody: list[Value] = granted(*GRANTED) if grants is None else [["console", "ui", grants]]
             if grants is not None:
                 own[5] = grants
-            child.say(JOIN, EPOCH, token, [own], everybody, b"", [])
+            child.say(JOIN, EPOCH, token, [own], everybody, key, list(quarantined))
             hostile = Hostile(ours, token)
             hostile.found("sample", session_token)
             assert child.expect(READY) == [EPOCH, hostile.fingerprint]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 
 import msgspec
@@ -30,6 +31,11 @@ class Sample(EnclaveActor):
         """Take the greeting."""
         super().__init__()
         self._greeting = settings["greeting"]
+
+    @handler
+    def exit(self, code: int) -> None:
+        """End at once, in the middle of a call."""
+        os._exit(code)
 
     @handler(max_bytes=4 << 20, idempotent=True)
     def echo(self, data: bytes) -> bytes:
