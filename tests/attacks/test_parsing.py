@@ -191,6 +191,7 @@ def test_an_empty_packet_is_the_end_of_its_senders_link() -> None:
         extra.end.send(b"")
         broker.notice(NoticeKind.LINK_LOST, "extra")
         honest.converse()
+        assert broker.alive()
 
 
 def test_a_broker_outlives_any_record() -> None:
@@ -579,3 +580,4 @@ def test_an_identity_that_is_sent_again_changes_nothing() -> None:
         extra.say(call_header("ui", honest.uids.pop() if honest.uids else new_uid()), bytes(32))
         broker.notice(NoticeKind.SENDER_REFUSED, "extra")
         honest.converse()
+        assert broker.alive()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from tests.harness.running import PATIENCE
 from tests.ui_adapter.commands import run, talk_on_a_terminal
 from trollbridge.actors.operations.log import Line
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CLOSED = 128 + signal.SIGHUP
+SOON = 5.0
+"""Seconds within which everything is gone once the terminal is."""
 
 
 def test_lines_from_a_pipe_are_answered_one_by_one() -> None:
@@ -108,22 +109,22 @@ def test_control_c_stops_an_application_whose_ui_does_not_take_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["idle", "terminal"])
-def test_a_closed_terminal_ends_everything(name: str) -> None:
+def test_a_closed_terminal_ends_everything_within_seconds(name: str) -> None:
     """The supervisor takes the hang-up for what it is, not for the order to make new keys (R5, A59)."""
     with talk_on_a_terminal("run", f"declared:{name}") as application:
         application.hear("ring.sealed")
         application.hang_up()
-        assert application.end(PATIENCE) == CLOSED
+        assert application.end(SOON) == CLOSED
 
 
 @pytest.mark.parametrize("name", ["idle", "terminal"])
-def test_a_closed_terminal_under_a_shell_ends_everything(tmp_path: Path, name: str) -> None:
+def test_a_closed_terminal_under_a_shell_ends_everything_within_seconds(tmp_path: Path, name: str) -> None:
     """The shell gets the signal; whoever of us does not hears of it by the UI's end. All of it ends in order (A59)."""
     log = tmp_path / "log"
     with talk_on_a_terminal("run", f"declared:{name}", "--log", str(log), under_a_shell=True) as application:
         application.hear("> " if name == "terminal" else "ready\r\n")
         application.hang_up()
-        application.end(PATIENCE)
+        application.end(SOON)
     lines = [msgspec.json.decode(each, type=Line) for each in log.read_bytes().splitlines()]
     assert lines[-1].event == "application.stopped"
 
